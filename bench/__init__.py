@@ -1,0 +1,1 @@
+"""What make bench runs: measurements, and the profiles they are made on."""

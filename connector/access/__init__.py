@@ -1,0 +1,1 @@
+"""May we? Token, gate, partners, on-behalf-of."""

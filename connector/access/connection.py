@@ -1,0 +1,74 @@
+"""From a destination to a Graph client: which token, which app, which address.
+
+Tokens come from the environment variable that the destination names and are never stored or shown.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypedDict
+
+from connector.audiences.graph import Graph
+from connector.config import environment_secret
+from connector.errors import ConfigError
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+    from pydantic import SecretStr
+
+    from connector.audiences.pace import Pace, Wait
+    from connector.config import Config
+    from connector.state import Destination
+
+
+class OwnApp(TypedDict):
+    """Our Meta app, as far as the environment tells."""
+
+    app_id: str | None
+    app_secret: SecretStr | None
+
+
+def own_app() -> OwnApp:
+    """Read CONNECTOR_APP_ID and CONNECTOR_APP_SECRET."""
+    app_id = environment_secret("CONNECTOR_APP_ID")
+    return {
+        "app_id": app_id.get_secret_value() if app_id else None,
+        "app_secret": environment_secret("CONNECTOR_APP_SECRET"),
+    }
+
+
+def token_of(destination: Destination) -> SecretStr:
+    """Find the destination's token.
+
+    Raises:
+        ConfigError: its environment variable is unset.
+    """
+    token = environment_secret(destination.token_env)
+    if token is None:
+        raise ConfigError(
+            f"destination {destination.name}: the environment variable {destination.token_env} holds no token",
+            code="token.missing",
+            hint=f"Set it to the access token of a user or system user: export {destination.token_env}=…",
+        )
+    return token
+
+
+def connected(
+    config: Config,
+    destination: Destination,
+    *,
+    stop: threading.Event | None = None,
+    pace: Pace | None = None,
+    on_wait: Callable[[Wait], None] | None = None,
+) -> Graph:
+    """Open a Graph client for the destination; use it as a context manager."""
+    return Graph(
+        config.graph_url,
+        config.workspace.graph_version,
+        token_of(destination),
+        app_secret=own_app()["app_secret"],
+        pace=pace,
+        stop=stop,
+        on_wait=on_wait,
+    )

@@ -1,0 +1,1 @@
+"""Knows Meta: hashed keys and plain ids, nothing raw."""

@@ -1,0 +1,91 @@
+"""Hashed rows as request bodies: the JSON text of each row once, cut at 10,000 rows.
+
+Takes ``Hashed`` frames only. Must not know how a body travels.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from connector.hashing import Hashed
+
+MOST_ROWS = 10_000  # Meta's limit for one request: meta-graph-api.md §2.1
+BARE = frozenset({"LOOKALIKE_VALUE", "DATA_PROCESSING_OPTIONS"})  # numbers and arrays: no quotes around them
+FREE_TEXT = frozenset({"EXTERN_ID"})  # the one plain column that may hold any character
+_ESCAPES = {"\\": "\\\\", '"': '\\"', **{chr(code): f"\\u{code:04x}" for code in range(0x20)}}
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """At most 10,000 rows as JSON texts, in wire order of ``schema``."""
+
+    schema: tuple[str, ...]
+    rows: pl.Series
+
+    def __len__(self) -> int:
+        return self.rows.len()
+
+    def body(self, session: dict[str, int | bool] | None) -> bytes:
+        """Build the finished JSON body; ``session`` as meta-graph-api.md §2.1, left out when ``None``."""
+        head = "{" + (f'"session":{_compact(session)},' if session else "")
+        data = self.rows.str.join(",").item()
+        return f'{head}"payload":{{"schema":{_compact(self.schema)},"data":[{data}]}}}}'.encode()
+
+    def halves(self) -> tuple[Batch, Batch]:
+        """Cut in two, for a request that was too large."""
+        middle = len(self) // 2
+        return Batch(self.schema, self.rows.slice(0, middle)), Batch(self.schema, self.rows.slice(middle))
+
+
+def json_rows(hashed: Hashed, schema: tuple[str, ...]) -> pl.Series:
+    r"""Write each row as a JSON list in the order of ``schema``; a null is ``""``, as Meta wants an unknown value.
+
+    >>> from connector.hashing import Hashed
+    >>> json_rows(Hashed(pl.DataFrame({"EXTERN_ID": ['a"1'], "EMAIL": [None]})), ("EXTERN_ID", "EMAIL")).to_list()
+    ['["a\\\\"1",""]']
+    """
+    parts: list[pl.Expr] = [pl.lit("[")]
+    for place, code in enumerate(schema):
+        comma = "," if place else ""
+        column = _escaped(hashed, code) if code in FREE_TEXT else pl.col(code).cast(pl.String)
+        if code in BARE:
+            parts += [pl.lit(comma), column.fill_null('""')]
+        else:
+            parts += [pl.lit(f'{comma}"'), column.fill_null(""), pl.lit('"')]
+    return hashed.select(pl.concat_str([*parts, pl.lit("]")]).alias("rows")).to_series()
+
+
+def batches(rows: Iterable[pl.Series], schema: tuple[str, ...], *, size: int = MOST_ROWS) -> Iterator[Batch]:
+    """Cut a stream of JSON rows into batches of ``size``; only the last one is shorter."""
+    waiting: list[pl.Series] = []
+    count = 0
+    for part in rows:
+        waiting.append(part)
+        count += part.len()
+        if count < size:
+            continue
+        whole = pl.concat(waiting, rechunk=False)
+        full = count - count % size
+        for start in range(0, full, size):
+            yield Batch(schema, whole.slice(start, size))
+        waiting, count = [whole.slice(full)], count - full
+    if count:
+        yield Batch(schema, pl.concat(waiting))
+
+
+def _escaped(hashed: Hashed, code: str) -> pl.Expr:
+    column = pl.col(code)
+    if not hashed.select(column.str.contains(r'["\\\x00-\x1f]').any()).item():
+        return column
+    return column.str.replace_many(list(_ESCAPES), list(_ESCAPES.values()))
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))

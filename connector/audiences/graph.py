@@ -1,0 +1,408 @@
+"""Meta's Graph API over HTTP: one connection pool, one pace, refusals as our errors.
+
+Owns the sockets and is the only module that imports an HTTP library. Must not know what a call means: paths and bodies come
+in finished, JSON goes out. Nothing here logs: addresses may hold secrets, and httpx's client would log them, which is why
+its transport is called directly.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Self, TypeAlias
+
+import httpx
+
+from connector.audiences import graph_errors as errors
+from connector.audiences.address import (
+    Origin,
+    address_of,
+    checked_path,
+    checked_version,
+    proxy_for,
+    read_link,
+    read_origin,
+)
+from connector.audiences.answers import JsonObject, read_int, read_object, read_objects, read_text
+from connector.audiences.credentials import credentials
+from connector.audiences.pace import Pace, Patience, Wait
+from connector.errors import ConfigError, ConnectorError, RejectedError, TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from pydantic import SecretStr
+
+    # What one request came to, and the headers of the answer.
+    _Answer: TypeAlias = tuple[JsonObject | errors.Failure, Mapping[str, str]]
+
+Piece: TypeAlias = bytes | bytearray | memoryview
+Body: TypeAlias = Piece | tuple[Piece, ...]
+
+# A full socket takes a part of what it is given and httpcore copies the rest, again and again: behind a send buffer of
+# 64 KiB a body of 9 MB in one piece costs 2.4 s of CPU per GB, in pieces 0.9 s.
+_PIECE: Final = 512 * 1024
+_HEADERS: Final = (("Accept", "application/json"), ("Accept-Encoding", "gzip"), ("User-Agent", "audience-connector"))
+_LARGEST_ANSWER: Final = 64 * 1024 * 1024
+_CONNECT_SECONDS: Final = 10.0
+_CLOSING_SECONDS: Final = 10.0
+
+
+@dataclass(slots=True)
+class Call:
+    """What became of one call: hand in an empty one and read it afterwards, whether the call succeeded or not.
+
+    ``attempts`` counts requests, ``throttled`` those that Meta refused for the rate. ``uncertain`` says that an attempt
+    before the last may have been carried out although its answer was lost. ``seconds`` is the last attempt's duration.
+    """
+
+    attempts: int = 0
+    throttled: int = 0
+    uncertain: bool = False
+    seconds: float = 0.0
+
+    @property
+    def retried(self) -> int:
+        """How often the request was sent again."""
+        return max(0, self.attempts - 1)
+
+
+class _Pieces(httpx.SyncByteStream):
+    """A body for the socket, in pieces; knows whether all of it was handed over."""
+
+    def __init__(self, body: Body) -> None:
+        parts = body if isinstance(body, tuple) else (body,)
+        self._views = [memoryview(part).cast("B") for part in parts if len(part)]
+        self.length = sum(len(view) for view in self._views)
+        self.sent = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.sent = False
+        for view in self._views:
+            for at in range(0, len(view), _PIECE):
+                yield bytes(view[at : at + _PIECE])
+        self.sent = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """One call, before its first attempt.
+
+    ``idempotent``: it may be sent again although it may have been carried out. ``divisible``: the caller can ask for less.
+    """
+
+    method: str
+    path: str
+    params: Mapping[str, object]
+    body: Body | Callable[[], Body] | None
+    account: str | None
+    idempotent: bool
+    divisible: bool
+    call: Call
+
+
+class Graph:
+    """A connection to the Graph API; thread-safe; close it, or use it as a context manager.
+
+    Args:
+        url: ``https://…``; plain ``http`` is accepted for loopback only.
+        version: For example ``v25.0``.
+        token: Sent in the Authorization header; ``None`` for the calls of a login, which carry none.
+        app_secret: When given, every call carries ``appsecret_proof``.
+        pace: The pace to share; by default one of its own.
+        connections: Sockets at most.
+        retries: How often a failed request is sent again at most, throttles not counted: those are bounded by the pace.
+        read_timeout: Seconds without a byte of the answer.
+        on_wait: Told of each wait of these calls, in the thread that waits; by default the pace's own.
+        stop: Set it and these calls, when they wait or begin, raise ``InterruptedRunError``; by default the pace's own.
+        transport: Replaces the network, for tests.
+
+    Raises:
+        ConfigError: The URL, the version, the token or a proxy of the environment is not usable.
+    """
+
+    def __init__(  # noqa: PLR0913 - settings with defaults, all by name
+        self,
+        url: str,
+        version: str,
+        token: SecretStr | None,
+        *,
+        app_secret: SecretStr | None = None,
+        pace: Pace | None = None,
+        connections: int = 16,
+        retries: int = 5,
+        read_timeout: float = 120.0,
+        on_wait: Callable[[Wait], None] | None = None,
+        stop: threading.Event | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self._origin = read_origin(url)
+        self._version = checked_version(version)
+        self._credentials = credentials(token, app_secret)
+        self.pace = pace or Pace(most=connections)
+        self._patience = Patience(on_wait, stop)
+        self._retries = retries
+        self._timeout = httpx.Timeout(read_timeout, connect=_CONNECT_SECONDS).as_dict()
+        self._transport = transport or _transport(self._origin, connections)
+        self._idle = threading.Condition()
+        self._busy = 0
+        self._closed = False
+        self._retried = 0
+
+    def __repr__(self) -> str:
+        return f"Graph({self._origin}/{self._version})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let answers under way arrive, for ten seconds at most, then close the connections; later calls fail."""
+        with self._idle:
+            self._closed = True
+            self._idle.wait_for(lambda: self._busy == 0, timeout=_CLOSING_SECONDS)
+        self._transport.close()
+
+    @property
+    def retried(self) -> int:
+        """How many requests were sent again so far, over all calls."""
+        with self._idle:
+            return self._retried
+
+    def get(
+        self, path: str, /, *, account: str | None = None, call: Call | None = None, **params: object
+    ) -> JsonObject:
+        """Read a node or an edge.
+
+        Args:
+            path: ``act_1/customaudiences``, without the version.
+            account: The ad account whose pace counts; by default the one the path begins with.
+            call: Filled with what became of the call.
+            **params: Query parameters; lists and mappings become JSON, ``None`` is left out.
+
+        Raises:
+            AccessError, RejectedError, TransientError: As the table in ``graph_errors`` says.
+            InterruptedRunError: The stop event was set.
+        """
+        return self._send(_Request("GET", path, params, None, account, True, False, call or Call()))
+
+    def pages(self, path: str, /, *, account: str | None = None, **params: object) -> Iterator[JsonObject]:
+        """Read the items of an edge over all its pages.
+
+        Pages are asked for by cursor; a ``next`` link is followed only on our own origin. A page that Meta finds too large
+        is asked for again at half the size. Errors as for ``get``.
+        """
+        while True:
+            try:
+                page = self._send(_Request("GET", path, params, None, account, True, True, Call()))
+            except TransientError as problem:
+                size = read_int(params, "limit") or 25
+                if problem.fault is None or not problem.fault.smaller or size <= 1:
+                    raise
+                params["limit"] = size // 2
+                continue
+            yield from read_objects(page, "data")
+            following = self._following(page, path)
+            if following is None:
+                return
+            path, more = following
+            if all(params.get(name) == value for name, value in more.items()):
+                raise RejectedError(f"{path}: Meta names the same page again.", code="graph.paging")
+            params |= more
+
+    def post(
+        self,
+        path: str,
+        /,
+        *,
+        body: Body | Callable[[], Body] | None = None,
+        account: str | None = None,
+        idempotent: bool = False,
+        call: Call | None = None,
+        **params: object,
+    ) -> JsonObject:
+        """Write.
+
+        Args:
+            path: ``120211/users``, without the version.
+            body: Finished JSON, in one piece or several, sent as it stands; or a function that makes it, called before each
+                attempt, after all waiting. Without it ``params`` are the JSON body.
+            account: The ad account whose pace counts; by default the one the path begins with.
+            idempotent: Carrying it out twice does no harm, so it may be sent again when an answer is lost. Otherwise such a
+                failure is raised with ``fault.received`` true: look before you send it again.
+            call: Filled with what became of the call.
+            **params: Parameters; beside a body they go into the query.
+
+        Errors as for ``get``.
+        """
+        divisible = body is not None
+        if body is None:
+            body, params = json.dumps({k: v for k, v in params.items() if v is not None}).encode(), {}
+        return self._send(_Request("POST", path, params, body, account, idempotent, divisible, call or Call()))
+
+    def delete(
+        self,
+        path: str,
+        /,
+        *,
+        body: Body | Callable[[], Body] | None = None,
+        account: str | None = None,
+        call: Call | None = None,
+        **params: object,
+    ) -> JsonObject:
+        """Delete a node, or what ``body`` or ``params`` say from an edge; arguments and errors as for ``post``."""
+        return self._send(_Request("DELETE", path, params, body, account, True, body is not None, call or Call()))
+
+    def _send(self, request: _Request) -> JsonObject:
+        checked_path(request.path)
+        account = request.account or next(iter(re.findall(r"\Aact_\d+", request.path)), None)
+        tries = 0
+        last: ConnectorError | None = None
+        while True:
+            with self.pace.slot(account, after=last, patience=self._patience):
+                outcome, headers = self._attempt(request, account)
+            if isinstance(outcome, dict):
+                return outcome
+            last = outcome.error(
+                request.path, account=account, secrets=self._credentials.secrets, attempts=request.call.attempts
+            )
+            again = self._again(outcome, request, tries)
+            if again == "no":
+                raise last
+            if again == "yes":
+                tries += 1
+                request.call.uncertain |= outcome.fault.received
+            if again == "delayed" or self.pace.names_wait(headers):
+                request.call.throttled += 1
+                # Code 4 is the app's limit: every account has to wait.
+                self.pace.throttled(headers, None if outcome.fault.code == 4 else account)
+            else:
+                self.pace.pause(self.pace.back_off(tries - 1), account, patience=self._patience)
+
+    def _again(self, failure: errors.Failure, request: _Request, tries: int) -> errors.Retry:
+        """Say whether to send that request again: a throttle was certainly not carried out, other failures may have been."""
+        rule = failure.rule
+        if rule.retry == "delayed":
+            return "delayed"
+        if rule.retry != "yes" or (failure.fault.received and not request.idempotent):
+            return "no"
+        # A large body that fails twice for what may be its size goes back to the caller, who can send less.
+        most = 1 if rule.smaller and request.divisible else min(rule.times, self._retries)
+        return "yes" if tries < most else "no"
+
+    def _attempt(self, request: _Request, account: str | None) -> _Answer:
+        with self._idle:
+            if self._closed:
+                raise RuntimeError("this Graph is closed")
+            self._busy += 1
+            self._retried += request.call.attempts > 0
+        try:
+            return self._exchange(request, account)
+        finally:
+            with self._idle:
+                self._busy -= 1
+                self._idle.notify_all()
+
+    def _exchange(self, request: _Request, account: str | None) -> _Answer:
+        """Send one request and read its answer, once."""
+        body = request.body() if callable(request.body) else request.body
+        stream = _Pieces(b"" if body is None else body)
+        url = address_of(self._origin, self._version, request.path, {**request.params, **self._credentials.params})
+        headers = {"Host": self._origin.netloc, **dict(_HEADERS), **self._credentials.headers}
+        if body is not None:
+            headers |= {"Content-Type": "application/json", "Content-Length": str(stream.length)}
+        message = httpx.Request(
+            request.method, url, headers=headers, stream=stream, extensions={"timeout": self._timeout}
+        )
+        request.call.attempts += 1
+        started = time.perf_counter()
+        try:
+            response = self._transport.handle_request(message)
+            try:
+                content = _content(response)
+            finally:
+                response.close()
+        except httpx.HTTPError as problem:
+            return _network_failure(problem, stream), {}
+        request.call.seconds = time.perf_counter() - started
+        outcome = _outcome(content, response.status_code, len(url))
+        if isinstance(outcome, dict):
+            upload = request.call.seconds if request.divisible and body is not None else None
+            self.pace.observe(response.headers, account, seconds=upload)
+        return outcome, response.headers
+
+    def _following(self, page: JsonObject, path: str) -> tuple[str, dict[str, str]] | None:
+        """Where the next page is: a path and parameters, or nothing."""
+        paging = read_object(page, "paging")
+        link = read_text(paging, "next")
+        if link is None:
+            return None
+        after = read_text(read_object(paging, "cursors"), "after")
+        if after is not None:
+            return path, {"after": after}
+        following = read_link(link, self._origin)
+        if following is None:
+            raise RejectedError(f"{path}: the next page is said to be on another host.", code="graph.foreign_link")
+        return following
+
+
+def _outcome(content: bytes, status: int, address_length: int) -> JsonObject | errors.Failure:
+    """The answer as an object: a bare ``true`` becomes ``success``, a bare list ``data``."""
+    try:
+        answer = json.loads(content)
+    except (ValueError, RecursionError):
+        return errors.unreadable(content, status, address_length=address_length)
+    failure = errors.refusal_in(answer, status)
+    if failure is not None:
+        return failure
+    if isinstance(answer, dict):
+        return answer
+    if isinstance(answer, bool):
+        return {"success": answer}
+    return {"data": answer} if isinstance(answer, list) else errors.broken(errors.TRUNCATED, status=status)
+
+
+def _content(response: httpx.Response) -> bytes:
+    parts, length = [], 0
+    for part in response.iter_bytes():
+        length += len(part)
+        if length > _LARGEST_ANSWER:
+            raise httpx.DecodingError("too long")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _network_failure(problem: httpx.HTTPError, stream: _Pieces) -> errors.Failure:
+    """Name what the network did. The library's exception is dropped: its text and request are not ours to show."""
+    cause: BaseException | None = problem
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return errors.broken(errors.CERTIFICATE, received=False)
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(problem, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError):
+        return errors.broken(errors.NO_CONNECTION, received=False)
+    if isinstance(problem, httpx.TimeoutException):
+        return errors.broken(errors.TIMED_OUT, received=stream.sent)
+    if isinstance(problem, httpx.DecodingError):
+        return errors.broken(errors.TRUNCATED)
+    # A server that hangs up in the middle of a body often means to say 413.
+    return errors.broken(errors.CUT, received=stream.sent, smaller=not stream.sent)
+
+
+def _transport(origin: Origin, connections: int) -> httpx.HTTPTransport:
+    """One pool, HTTP/1.1 (HTTP/2 costs 40 times the CPU), certificates verified, the environment's proxy if any."""
+    limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=30.0)
+    try:
+        return httpx.HTTPTransport(verify=True, trust_env=True, limits=limits, proxy=proxy_for(origin))
+    except (ValueError, ImportError, httpx.InvalidURL):
+        raise ConfigError(
+            "The proxy that the environment names cannot be used.",
+            code="config.proxy",
+            hint="HTTPS_PROXY looks like http://proxy.example:3128.",
+        ) from None

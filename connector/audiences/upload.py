@@ -1,0 +1,194 @@
+"""One upload session: batches go out in parallel, the last one last, every answer is read.
+
+Source of the rules: meta-graph-api.md §2.1. A 200 means received; the session's own count is compared at the end,
+because ``num_received`` and ``num_invalid_entries`` are totals of the session, not of a batch.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from connector.audiences.answers import read_int
+from connector.audiences.graph import Call
+from connector.errors import InterruptedRunError, TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from connector.audiences.batch import Batch
+    from connector.audiences.graph import Graph
+
+Operation = Literal["add", "remove"]
+SMALLEST = 100  # a request of so few rows that fails for its size will not get better
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Meta's answer to one request. ``received`` and ``invalid`` are the session's totals at that moment."""
+
+    seq: int
+    session_id: int
+    rows: int
+    size: int
+    received: int
+    invalid: int
+    retried: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a finished session came to, in rows."""
+
+    rows: int
+    received: int
+    invalid: int
+
+    @property
+    def missing(self) -> int:
+        """Rows sent that Meta's session total does not hold. A repeated request can count twice, never less."""
+        return max(0, self.rows - self.received)
+
+
+class Upload:
+    """Sends batches in one session. Use once.
+
+    Args:
+        in_flight: Requests under way at once; the pace may allow fewer.
+        on_receipt: Called in the calling thread for every acknowledged request.
+        before_batch: Called in the calling thread before each batch leaves; raise there to stop between batches.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        audience_id: str,
+        *,
+        account: str,
+        operation: Operation,
+        in_flight: int,
+        on_receipt: Callable[[Receipt], None],
+        before_batch: Callable[[], None] = lambda: None,
+        stop: threading.Event | None = None,
+    ) -> None:
+        self._graph = graph
+        self._path = f"{audience_id}/users"
+        self._account = account
+        self._operation = operation
+        self._in_flight = in_flight
+        self._on_receipt = on_receipt
+        self._before_batch = before_batch
+        self._stop = stop or threading.Event()
+        # Under 2^53, so that no JSON parser on the way rounds it.
+        self.session_id = secrets.randbelow(2**53 - 1) + 1
+        self._seq = 0
+        self._lock = threading.Lock()
+        self._rows = self._received = self._invalid = 0
+
+    def send(self, batches: Iterable[Batch]) -> Outcome:
+        """Send every batch; returns when all are acknowledged.
+
+        Raises:
+            InterruptedRunError: ``stop`` was set; requests under way were waited for and are acknowledged.
+            ConnectorError: what Meta answered to a batch, after those under way are acknowledged.
+        """
+        pending: set[Future[list[Receipt]]] = set()
+        with ThreadPoolExecutor(self._in_flight, thread_name_prefix="upload") as pool:
+            try:
+                for batch, last in _with_last(batches):
+                    self._before_batch()
+                    while pending and (last or len(pending) >= self._in_flight):
+                        pending = self._settle(pending)
+                    self._check_stop()
+                    pending.add(pool.submit(self._send, batch, last=last))
+                while pending:
+                    pending = self._settle(pending)
+            except BaseException:
+                self._acknowledge_finished(pending)
+                raise
+        return Outcome(self._rows, self._received, self._invalid)
+
+    def _check_stop(self) -> None:
+        if self._stop.is_set():
+            raise InterruptedRunError("stopped between batches", hint="Run the same command again to go on.")
+
+    def _settle(self, pending: set[Future[list[Receipt]]]) -> set[Future[list[Receipt]]]:
+        """Wait until something is answered and acknowledge it; the first failure is raised."""
+        done, rest = wait(pending, return_when=FIRST_COMPLETED)
+        failed: BaseException | None = None
+        for future in done:
+            error = future.exception()
+            if error is None:
+                self._acknowledge(future.result())
+            failed = failed or error
+        if failed is not None:
+            self._acknowledge_finished(rest)
+            raise failed
+        return rest
+
+    def _acknowledge_finished(self, pending: set[Future[list[Receipt]]]) -> None:
+        """After a failure: wait for what is under way and keep every good answer."""
+        for future in pending:
+            future.cancel()
+        for future in wait(pending).done:
+            if not future.cancelled() and future.exception() is None:
+                self._acknowledge(future.result())
+
+    def _acknowledge(self, receipts: list[Receipt]) -> None:
+        for receipt in receipts:
+            self._rows += receipt.rows
+            self._received = max(self._received, receipt.received)
+            self._invalid = max(self._invalid, receipt.invalid)
+            self._on_receipt(receipt)
+
+    def _send(self, batch: Batch, *, last: bool) -> list[Receipt]:
+        """Send one batch; a request that was too large is cut in halves until it passes or is very small."""
+        try:
+            return [self._post(batch, last=last)]
+        except TransientError as error:
+            if error.fault is None or not error.fault.smaller or len(batch) <= SMALLEST:
+                raise
+        first, second = batch.halves()
+        return [*self._send(first, last=False), *self._send(second, last=last)]
+
+    def _post(self, batch: Batch, *, last: bool) -> Receipt:
+        with self._lock:
+            self._seq += 1
+            seq = self._seq
+        session: dict[str, int | bool] = {"session_id": self.session_id, "batch_seq": seq, "last_batch_flag": last}
+        size = 0
+
+        def body() -> bytes:
+            nonlocal size
+            finished = batch.body(session)
+            size = len(finished)
+            return finished
+
+        call = Call()
+        if self._operation == "add":
+            answer = self._graph.post(self._path, body=body, account=self._account, idempotent=True, call=call)
+        else:
+            answer = self._graph.delete(self._path, body=body, account=self._account, call=call)
+        return Receipt(
+            seq=seq,
+            session_id=self.session_id,
+            rows=len(batch),
+            size=size,
+            received=read_int(answer, "num_received") or 0,
+            invalid=read_int(answer, "num_invalid_entries") or 0,
+            retried=call.retried,
+        )
+
+
+def _with_last(batches: Iterable[Batch]) -> Iterator[tuple[Batch, bool]]:
+    """Tell for each batch whether it is the last, by holding one back."""
+    held: Batch | None = None
+    for batch in batches:
+        if held is not None:
+            yield held, False
+        held = batch
+    if held is not None:
+        yield held, True

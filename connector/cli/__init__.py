@@ -1,0 +1,1 @@
+"""One file per verb; render.py holds every print."""

@@ -1,0 +1,5 @@
+"""``connector preview segment``: being written."""
+
+import typer
+
+app = typer.Typer()

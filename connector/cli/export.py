@@ -1,0 +1,101 @@
+"""``connector export segment``, ``connector plan segment``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Group
+
+from connector.cli import render
+from connector.cli.answer import Answer, first_exit, respond, stop_on_signals
+from connector.cli.options import HERE, Json, To, Workspace
+from connector.config import Config, Mode
+from connector.errors import ConfigError, ConnectorError
+from connector.export import Options, export_segment
+
+if TYPE_CHECKING:
+    from connector.report import Report
+
+export = typer.Typer(help="Send a segment to its destinations.", no_args_is_help=True)
+plan = typer.Typer(help="Say what an export would do.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="The segment's name in connector.yaml.")]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Send at most this many rows.")]
+
+
+@export.command("segment", epilog="Example: connector export segment loyal_customers --to demo")
+def export_it(
+    name: Name,
+    to: To = None,
+    mode: Annotated[Mode | None, typer.Option("--mode", help="Instead of the segment's own mode.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Stop before anything is sent.")] = False,
+    limit: Limit = None,
+    full: Annotated[bool, typer.Option("--full", help="Forget what is unchanged and send all.")] = False,
+    allow_shrink: Annotated[bool, typer.Option("--allow-shrink", help="Go on although a guard would stop.")] = False,
+    in_flight: Annotated[int, typer.Option("--in-flight", min=1, max=16, help="Requests under way at once.")] = 4,
+    workspace: Workspace = HERE,
+    as_json: Json = False,
+) -> None:
+    """Prove access, then normalise, hash and send a segment, and account for every profile."""
+    del full  # without a ledger every run sends all
+
+    def work() -> Answer:
+        options = Options(mode=mode, dry_run=dry_run, limit=limit, allow_shrink=allow_shrink, in_flight=in_flight)
+        return run_exports(workspace, name, to, options, quiet=as_json)
+
+    respond("export segment", work, as_json=as_json)
+
+
+@plan.command("segment", epilog="Example: connector plan segment loyal_customers")
+def plan_it(name: Name, to: To = None, limit: Limit = None, workspace: Workspace = HERE, as_json: Json = False) -> None:
+    """Prove access, read and count everything, and send nothing."""
+
+    def work() -> Answer:
+        return run_exports(workspace, name, to, Options(dry_run=True, limit=limit), quiet=as_json)
+
+    respond("plan segment", work, as_json=as_json)
+
+
+def run_exports(workspace: Path, name: str, to: str | None, options: Options, *, quiet: bool) -> Answer:
+    """Export a segment to one destination or to all it names; several give ``data.reports`` and contract.md's exit order."""
+    config = Config.load(workspace)
+    targets = (to,) if to is not None else config.segment(name).to
+    if not targets:
+        raise ConfigError(
+            f"segment {name} names no destination",
+            code="segment.to",
+            hint="Choose one with --to, or name it under `to:`.",
+        )
+    with stop_on_signals() as options.stop, render.ProgressLine(quiet=quiet) as options.on_progress:
+        if len(targets) == 1:
+            done = export_segment(config, name, to=targets[0], options=options)
+            return Answer(done.to_json(), render.report(done), done.exit_code)
+        return _several([_one(config, name, target, options) for target in targets])
+
+
+def _one(config: Config, name: str, target: str, options: Options) -> tuple[str, Report | ConnectorError]:
+    try:
+        return target, export_segment(config, name, to=target, options=options)
+    except ConnectorError as error:
+        return target, error
+
+
+def _several(outcomes: list[tuple[str, Report | ConnectorError]]) -> Answer:
+    data, shown, first_error = [], [], None
+    for target, outcome in outcomes:
+        if isinstance(outcome, ConnectorError):
+            first_error = first_error or outcome
+            data.append(
+                {
+                    "destination": target,
+                    "error": {"code": outcome.code, "message": outcome.message, "hint": outcome.hint},
+                }
+            )
+            shown.append(f"[bold red]{target}[/] {outcome}")
+        else:
+            data.append(outcome.to_json())
+            shown.append(render.report(outcome))
+    code = first_exit([outcome.exit_code for _, outcome in outcomes])
+    return Answer({"reports": data}, Group(*shown), code, first_error)

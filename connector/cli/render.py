@@ -1,0 +1,231 @@
+"""Every print of connector. Results go to stdout, progress and notes to stderr; ``NO_COLOR`` is honoured by rich."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from types import TracebackType
+
+    from rich.console import RenderableType
+
+    from connector.errors import ConnectorError
+    from connector.export import Progress
+    from connector.report import Report
+
+LINE_EVERY = 5.0  # seconds between progress lines where there is no terminal
+WIDTH = 140  # columns where the output is no terminal: a file or a log wraps nothing
+SKIP_WORDS = {
+    "no_identifier": "without the key identifier",
+    "no_consent": "without consent",
+    "suppressed": "on a suppression list",
+    "duplicate": "seen before in this segment",
+    "bad_value": "with a value Meta would refuse",
+    "source_changed": "changed while we read; left for the next run",
+}
+
+
+def _out() -> Console:
+    return Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+
+
+def _err() -> Console:
+    return Console(file=sys.stderr, highlight=False, width=None if sys.stderr.isatty() else WIDTH)
+
+
+def text(what: RenderableType) -> None:
+    """Print a result."""
+    _out().print(what)
+
+
+def lines(rows: Iterable[str]) -> None:
+    """Print bare lines, as they are, and let the reader have them at once."""
+    for row in rows:
+        sys.stdout.write(row + "\n")
+    sys.stdout.flush()
+
+
+def note(message: str) -> None:
+    """Say something beside the result."""
+    _err().print(Text(message, style="dim"))
+
+
+def envelope(command: str, status: str, exit_code: int, data: dict[str, Any], error: ConnectorError | None) -> None:
+    """Print the JSON envelope of contract.md §3."""
+    shown = {
+        "version": 1, "command": command, "status": status, "exit_code": exit_code,
+        "data": data, "error": _error_json(error) if error else None,
+    }  # fmt: skip
+    sys.stdout.write(json.dumps(shown, ensure_ascii=False, default=str) + "\n")
+
+
+def _error_json(error: ConnectorError) -> dict[str, Any]:
+    shown: dict[str, Any] = {"code": error.code, "message": error.message, "hint": error.hint}
+    for name in ("fbtrace_id", "file", "line"):
+        value = getattr(error, name)
+        if value is not None:
+            shown[name] = value
+    return shown
+
+
+def error(problem: ConnectorError) -> None:
+    """Print an error: what and where, then what to do."""
+    console = _err()
+    console.print(f"[bold red]error[/] {escape(str(problem))}")
+    if problem.hint:
+        console.print(f"      [bold]→[/] {escape(problem.hint)}")
+    if problem.fbtrace_id:
+        console.print(f"      [dim]Meta's trace id: {escape(problem.fbtrace_id)}[/]")
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> RenderableType:
+    """Lay out rows under small headings, or say that there are none."""
+    grid = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column in columns:
+        grid.add_column(column, overflow="fold")
+    listed = [[("" if cell is None else str(cell)) for cell in row] for row in rows]
+    for row in listed:
+        grid.add_row(*map(escape, row))
+    return grid if listed else Text(empty, style="dim")
+
+
+def report(done: Report) -> RenderableType:
+    """Show a run report: one look says what happened to whom."""
+    t, planned = done.tally, done.dry_run
+    title = f"[bold]{escape(done.segment)} → {escape(done.destination)}[/]"
+    audience = f"audience “{escape(done.audience_name or '')}” {done.audience_id or ''}".strip()
+    kind = "plan, nothing was sent" if planned else f"run {done.run}"
+    parts: list[RenderableType] = [
+        f"{title}  [dim]{done.mode} · {audience} · {kind}[/]",
+        "",
+        _fates(done),
+        "",
+        _cells(done),
+        "",
+    ]
+    if planned:
+        parts.append(f"An export would take {t.to_add:,} rows in {max(1, -(-t.to_add // 10_000)):,} requests.")
+    else:
+        rate = f", {t.read / done.seconds:,.0f} profiles a second" if done.seconds else ""
+        again = f" ({t.batches_retried} repeated)" if t.batches_retried else ""
+        parts.append(f"{t.batches_sent:,} requests{again}, {_size(t.bytes_sent)}, {done.seconds:.1f} s{rate}")
+    parts += [f"[yellow]warning[/] {escape(warning)}" for warning in _warnings(done)]
+    if not planned:
+        parts.append(Text(
+            "Meta matches these rows in the background: the audience's size shows within 24 hours, rounded below 1,000;"
+            " below 100 matched people it cannot be used.", style="dim",
+        ))  # fmt: skip
+    return Group(*parts)
+
+
+def _fates(done: Report) -> RenderableType:
+    t = done.tally
+    grid = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    grid.add_column(justify="right")
+    grid.add_column()
+    grid.add_row(f"[bold]{t.read:,}[/]", "profiles read")
+    for reason, count in t.skipped.items():
+        if count:
+            grid.add_row(f"[yellow]−{count:,}[/]", SKIP_WORDS.get(reason, reason))
+    grid.add_row(f"[bold]{t.eligible:,}[/]", "eligible")
+    if t.extra:
+        grid.add_row(f"+{t.extra:,}", "extra rows for further e-mails and phones")
+    if t.unchanged:
+        grid.add_row(f"−{t.unchanged:,}", "rows in the audience already, unchanged")
+    grid.add_row(f"[bold]{t.to_add:,}[/]", "rows to add")
+    if not done.dry_run:
+        grid.add_row(f"[bold green]{t.added:,}[/]", "added")
+        if t.invalid:
+            grid.add_row(f"[bold red]{t.invalid:,}[/]", "called invalid by Meta")
+        if done.left:
+            why = "left out by --limit" if done.limited else "not acknowledged; the next run sends them"
+            grid.add_row(f"[yellow]{done.left:,}[/]", why)
+    if t.to_remove:
+        grid.add_row(f"{t.removed:,}", f"of {t.to_remove:,} rows removed")
+    return Padding(grid, (0, 0, 0, 2))
+
+
+def _cells(done: Report) -> RenderableType:
+    grid = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for name, side in (
+        ("match key", "left"),
+        ("sent", "right"),
+        ("", "right"),
+        ("blank", "right"),
+        ("dropped", "left"),
+    ):
+        grid.add_column(name, justify=side)  # type: ignore[arg-type]  # rich types the words, not str
+    for code, cells in done.tally.cells.items():
+        share = f"{cells.sent / done.tally.to_add:.0%}" if done.tally.to_add else ""
+        lost = " · ".join(f"{count:,} {why.replace('_', ' ')}" for why, count in cells.dropped.most_common())
+        grid.add_row(code, f"{cells.sent:,}", f"[dim]{share}[/]", f"{cells.blank:,}", f"[yellow]{lost}[/]")
+    return Padding(grid, (0, 0, 0, 2))
+
+
+def _warnings(done: Report) -> list[str]:
+    t, found = done.tally, list(done.warnings)
+    if t.invalid and done.exit_code == 0:
+        found.append(f"Meta called {t.invalid:,} rows invalid, fewer than guards.max_invalid allows.")
+    found += [
+        f"`where` could not read {n:,} cells of {column}; their profiles were left out."
+        for column, n in t.unparsable.items()
+        if n
+    ]
+    return found
+
+
+def _size(count: int) -> str:
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count = count / 1000  # type: ignore[assignment]  # a float from the second round on
+    return f"{count:.1f} GB"
+
+
+class ProgressLine:
+    """Shows how far a run is: one live line on a terminal, else a plain line every few seconds, on stderr."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._console = _err()
+        self._live = (
+            Live(console=self._console, transient=True, refresh_per_second=8) if self._console.is_terminal else None
+        )
+        self._quiet = quiet
+        self._said = time.monotonic()
+
+    def __enter__(self) -> Self:
+        if self._live is not None and not self._quiet:
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+        if self._live is not None and not self._quiet:
+            self._live.stop()
+
+    def __call__(self, progress: Progress) -> None:
+        """Show ``progress``."""
+        if self._quiet:
+            return
+        t = progress.tally
+        rate = t.read / progress.seconds if progress.seconds > 0 else 0
+        words = (
+            f"{progress.stage}: {t.read:,} profiles read, {t.added:,} rows sent, {rate:,.0f} profiles/s"
+            if t.read
+            else f"{progress.stage} …"
+        )
+        if self._live is not None:
+            self._live.update(Text(words, style="cyan"))
+        elif time.monotonic() - self._said >= LINE_EVERY:
+            self._said = time.monotonic()
+            self._console.print(words)

@@ -1,0 +1,1 @@
+"""Knows people: raw attributes live here and nowhere else."""

@@ -1,0 +1,75 @@
+"""A keyed fingerprint per profile: what the ledger compares to know who is new, unchanged or gone.
+
+Sees attributes, gives 128 bits that say nothing without the key. Must not know what the ledger does with them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NewType
+
+import polars as pl
+import polars_hash as plh
+
+if TYPE_CHECKING:
+    from connector.profiles.mapping import Mapping
+
+Fingerprints = NewType("Fingerprints", pl.DataFrame)
+"""Two UInt64 columns, ``high`` and ``low``, one row per profile. Only this module makes one."""
+
+FORMAT = 1  # of the fingerprint itself: raise it when the text below changes
+RULES = 1  # of the match-key rules: raise it when any value normalises to something else, and all is sent again
+_NULL, _UNIT, _ITEM = "\x00", "\x1f", "\x1e"
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprinter:
+    """Fingerprints frames by one mapping and one key."""
+
+    columns: tuple[str, ...]
+    prefix: str
+
+    def of(self, frame: pl.DataFrame) -> Fingerprints:
+        """Fingerprint each profile of ``frame`` over its mapped attributes.
+
+        SHA-256 over the secret prefix and the attributes, cut to 128 bits: keyed, and safe against extension because
+        it is cut. Null, blank and each attribute's place are told apart.
+        """
+        cells = [_as_text(frame, column).fill_null(_NULL) for column in self.columns]
+        text = pl.concat_str([pl.lit(self.prefix), *cells], separator=_UNIT).alias("text")
+        digest = plh.col("text").chash.sha2_256().alias("digest")
+        return Fingerprints(frame.select(text).select(digest).select(_word(0, "high"), _word(16, "low")))
+
+
+def fingerprinter(mapping: Mapping, key: bytes, *, value_based: bool) -> Fingerprinter:
+    """Make the fingerprinter of a mapping: what the mapping says is part of it, so a changed mapping changes everyone.
+
+    Args:
+        mapping: Consent is left out: who takes it back is gone by predicate, not changed.
+        key: 32 random bytes.
+        value_based: Whether ``lookalike_value`` travels.
+    """
+    said = {
+        "format": FORMAT,
+        "rules": RULES,
+        "identifier": mapping.key_identifier,
+        "value_based": value_based,
+        "country": mapping.settings.default_country,
+        "dates": mapping.settings.birth_date_format,
+        "zero": mapping.settings.blank_value_is_zero,
+        "keys": {code: [list(a.columns), a.value, a.separator] for code, a in mapping.attributes.items()},
+    }
+    columns = tuple(dict.fromkeys(c for a in mapping.attributes.values() for c in a.columns))
+    meaning = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    return Fingerprinter(columns, key.hex() + meaning)
+
+
+def _as_text(frame: pl.DataFrame, column: str) -> pl.Expr:
+    return pl.col(column).list.join(_ITEM) if frame.schema[column] == pl.List else pl.col(column)
+
+
+def _word(start: int, name: str) -> pl.Expr:
+    """Read 16 hex digits as a 64-bit number."""
+    return pl.col("digest").str.slice(start, 16).str.to_integer(base=16, dtype=pl.UInt64).alias(name)

@@ -1,0 +1,168 @@
+"""Run the rules over a frame: raw attributes in, clean match keys out.
+
+The rules themselves are data in ``rules.py``. Nothing here hashes; :func:`connector.hashing.hash_columns` does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from connector.profiles.cleaning import (
+    BEYOND_ASCII,
+    BLANK_WORDS,
+    Step,
+    is_sha256,
+    is_wrong_digest,
+)
+from connector.profiles.match_keys import WIRE_ORDER
+from connector.profiles.places import COUNTRY, check_country, countries_in_force
+from connector.profiles.rules import Rule, Settings, rule_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["Settings", "normalise", "reasons"]
+
+_CELL, _CLEANED, _VALUE = "cell", "cleaned", "value"
+_PARTS = {"DOBY": (0, 4), "DOBM": (4, 2), "DOBD": (6, 2)}
+
+
+def normalise(raw: pl.DataFrame, settings: Settings) -> pl.DataFrame:
+    """Turn raw attributes into match keys, ready to be hashed.
+
+    Args:
+        raw: String columns named by Meta's codes; ``DOB`` stands for a whole birth date, FI holds a first name or an
+            initial.
+        settings: What the mapping says.
+
+    Returns:
+        The same height; String columns in wire order; null where a cell is blank. ``DOB`` gives ``DOBY``, ``DOBM``
+        and ``DOBD``; where such a column is there too, its own cells come first.
+
+    Raises:
+        ConfigError: The settings hold a date format or a country that does not exist.
+    """
+    countries = country_column(raw, settings)
+    values = {code: _values_of(code, raw[code], countries, settings) for code in raw.columns}
+    for code, (start, length) in _PARTS.items() if "DOB" in values else ():
+        part = values["DOB"].str.slice(start, length)
+        values[code] = values[code].fill_null(part) if code in values else part
+    return pl.DataFrame({code: values[code] for code in WIRE_ORDER if code in values})
+
+
+def reasons(raw: pl.DataFrame, values: pl.DataFrame, settings: Settings) -> pl.DataFrame:
+    """Say why cells are blank.
+
+    Args:
+        raw: What :func:`normalise` was given.
+        values: What it returned.
+        settings: The same settings.
+
+    Returns:
+        The columns and height of ``values``: null beside a value, else one of the closed list of reasons.
+    """
+    countries = country_column(raw, settings)
+    return values.select(
+        _reasons_of(code if code in raw.columns else "DOB", raw, values[code], countries, settings).alias(code)
+        for code in values.columns
+    )
+
+
+def country_column(raw: pl.DataFrame, settings: Settings) -> pl.Series:
+    """Say in which country each row is read, beside the columns of a raw frame."""
+    default = check_country(settings.default_country)
+    if "COUNTRY" in raw.columns:
+        return countries_in_force(raw["COUNTRY"], default)
+    return pl.repeat(default, raw.height, dtype=pl.String, eager=True).alias(COUNTRY)
+
+
+def _values_of(code: str, raw: pl.Series, countries: pl.Series, settings: Settings) -> pl.Series:
+    rule = rule_of(code, settings)
+    cells = pl.DataFrame({_CELL: raw, COUNTRY: countries})
+    values = _once_each(cells, lambda distinct: _worked_out(distinct, rule)) if rule.few else _worked_out(cells, rule)
+    if code == "LOOKALIKE_VALUE" and settings.blank_value_is_zero:
+        blank = prepare(cells, rule).select(is_silent(pl.col(_CLEANED), rule)).to_series()
+        return values.zip_with(~blank, pl.Series(["0"]))
+    return values
+
+
+def _once_each(cells: pl.DataFrame, work: Callable[[pl.DataFrame], pl.Series]) -> pl.Series:
+    """Work out every distinct cell once: for keys with far fewer values than rows."""
+    distinct = cells.unique()
+    worked = distinct.with_columns(work(distinct).alias(_VALUE))
+    return cells.join(worked, on=[_CELL, COUNTRY], how="left", nulls_equal=True, maintain_order="left")[_VALUE]
+
+
+def _worked_out(cells: pl.DataFrame, rule: Rule) -> pl.Series:
+    prepared = prepare(cells, rule)
+    value, cleaned = pl.col(_VALUE), pl.col(_CLEANED)
+    passes = pl.when(is_sha256(cleaned)).then(cleaned) if rule.digests == "pass" else pl.lit(None, pl.String)
+    final = pl.when(rule.accepts(value)).then(value).otherwise(passes)
+    return prepared.with_columns(take(prepared, rule.then).alias(_VALUE)).select(final).to_series()
+
+
+def prepare(cells: pl.DataFrame, rule: Rule) -> pl.DataFrame:
+    """Clean a column and keep, for the rule's own steps, the cells that are neither blank nor a digest.
+
+    Args:
+        cells: The columns ``cell`` (raw text) and :data:`COUNTRY`.
+        rule: The rule of the column's key.
+
+    Returns:
+        ``cells`` with ``cleaned`` added and ``cell`` emptied where there is nothing left to do.
+    """
+    cleaned = pl.col(_CLEANED)
+    done = is_silent(cleaned, rule)
+    if rule.digests != "ignore":
+        done |= is_sha256(cleaned) | is_wrong_digest(cleaned)
+    with_cleaned = cells.with_columns(take(cells, rule.first).alias(_CLEANED))
+    return with_cleaned.with_columns(pl.when(~done).then(cleaned).alias(_CELL))
+
+
+def is_silent(cleaned: pl.Expr, rule: Rule) -> pl.Expr:
+    """Say whether a cell is blank in the sense of principle 1."""
+    blanks = [word for word in BLANK_WORDS if word not in rule.not_blank]
+    # What is not hashed is not lower-cased either, but NULL means as little as null.
+    word = cleaned.str.to_lowercase() if rule.digests == "ignore" else cleaned
+    return cleaned.is_null() | word.is_in(blanks)
+
+
+def take(cells: pl.DataFrame, steps: Sequence[Step]) -> pl.Series:
+    """Take steps on the column ``cell``; printable ASCII skips those that cannot change it, most of the work."""
+    plain_steps = [step for step in steps if not step.beyond_ascii]
+    taken = _one_by_one(cells, plain_steps)
+    if len(plain_steps) == len(steps):
+        return taken
+    beyond = cells[_CELL].str.contains(BEYOND_ASCII).fill_null(value=False)
+    if not beyond.any():
+        return taken
+    return taken.scatter(beyond.arg_true(), _one_by_one(cells.filter(beyond), steps))
+
+
+def _one_by_one(cells: pl.DataFrame, steps: Sequence[Step]) -> pl.Series:
+    # Not one composed expression: a step may name its input several times, and nested that would double at every step.
+    for step in steps:
+        cells = cells.with_columns(step.build(pl.col(_CELL)).alias(_CELL))
+    return cells[_CELL]
+
+
+def _reasons_of(code: str, raw: pl.DataFrame, values: pl.Series, countries: pl.Series, settings: Settings) -> pl.Series:
+    nothing = pl.Series(values.name, [None], dtype=pl.String).new_from_index(0, values.len())
+    blank = values.is_null()
+    if not blank.any():
+        return nothing
+    rule = rule_of(code, settings)
+    cells = pl.DataFrame({_CELL: raw[code], COUNTRY: countries}).filter(blank)
+    return nothing.scatter(blank.arg_true(), _once_each(cells, lambda distinct: _why(distinct, rule)))
+
+
+def _why(cells: pl.DataFrame, rule: Rule) -> pl.Series:
+    cleaned = pl.col(_CLEANED)
+    why = rule.reason(pl.col(_CELL))
+    if rule.digests != "ignore":
+        digest = is_wrong_digest(cleaned) | is_sha256(cleaned)
+        why = pl.when(digest).then(pl.lit("wrong_digest")).otherwise(why)
+    why = pl.when(is_silent(cleaned, rule)).then(pl.lit("blank")).otherwise(why)
+    return prepare(cells, rule).select(why).to_series()

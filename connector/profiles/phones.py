@@ -1,0 +1,93 @@
+"""Phones as libphonenumber parses them, at column speed.
+
+Owns how a column of phones becomes E.164: which rows are read as whole columns by ``phone_plans.py``, and which few go
+one by one through ``phone_numbers.py``, whose answer is the rule for both. It knows nothing of hashing, mappings or
+Meta.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from connector.profiles.phone_columns import Columns, read_columns
+from connector.profiles.phone_digits import Digits
+from connector.profiles.phone_numbers import Reason, read_phone, region_of
+from connector.profiles.phone_text import dialled
+
+def normalise_phones(phones: pl.Series, countries: pl.Series) -> pl.Series:
+    """Give the E.164 digits, without plus, of a column of phones.
+
+    Args:
+        phones: Text, cleaned (principle 3 of match-keys.md) and lower-cased, or null; digests are taken out before.
+        countries: The country of each row, lower-case ISO alpha-2; null where none is known.
+
+    Returns:
+        A string column as long: ``33612345678``, or null where ``phone_reasons`` gives a reason.
+
+    Source: match-keys.md, "Phones".
+    """
+    return read_phones(phones, countries)["digits"].alias(phones.name)
+
+
+def phone_reasons(phones: pl.Series, countries: pl.Series) -> pl.Series:
+    """Say why a phone is blank: ``blank``, ``not_possible`` or ``no_country``; null where there is a number."""
+    return read_phones(phones, countries)["reason"].alias(phones.name)
+
+
+def read_phones(phones: pl.Series, countries: pl.Series) -> pl.DataFrame:
+    """Give ``digits`` and ``reason`` of a column of phones in one pass; see ``normalise_phones``."""
+    countries = countries.cast(pl.String)
+    rows = dialled(phones).with_columns(_regions(countries))
+    read = _read(rows.filter(pl.col("number").is_not_null()))
+    readable = rows["number"].is_not_null().arg_true().to_numpy()
+    number = np.zeros(len(rows), np.int64)
+    number[readable] = read.number
+    digits = pl.Series(number).cast(pl.String).zip_with(pl.Series(number > 0), pl.Series([None], dtype=pl.String))
+    reason = _reasons(phones, digits).scatter(readable[read.needs_country], Reason.NO_COUNTRY.value)
+    undecided = (phones.is_not_null() & rows["number"].is_null()).to_numpy().copy()
+    undecided[readable[read.undecided]] = True
+    asked = np.flatnonzero(undecided)
+    if len(asked):
+        told = _ask_library(phones.gather(asked), countries.gather(asked))
+        digits, reason = digits.scatter(asked, told["digits"]), reason.scatter(asked, told["reason"])
+    return pl.DataFrame({"digits": digits, "reason": reason})
+
+
+def _read(rows: pl.DataFrame) -> Columns:
+    regions = rows["region"].drop_nulls().unique(maintain_order=True)
+    index = rows["region"].replace_strict(regions, range(len(regions)), default=None, return_dtype=pl.Int64)
+    numbers = Digits.of(rows["number"], index.fill_null(0).to_numpy())
+    return read_columns(numbers, rows["plus"].to_numpy(), index.is_not_null().to_numpy(), regions.to_list())
+
+
+def _reasons(phones: pl.Series, digits: pl.Series) -> pl.Series:
+    """Give the reason of every row without digits, as far as the text says."""
+    phone, number = pl.lit(phones), pl.lit(digits)
+    blank = pl.when(phone.is_null()).then(pl.lit(Reason.BLANK.value)).otherwise(pl.lit(Reason.NOT_POSSIBLE.value))
+    return pl.select(pl.when(number.is_null()).then(blank)).to_series()
+
+
+def _regions(countries: pl.Series) -> pl.Series:
+    """Name the numbering plan of every row; null where the library has none."""
+    names = countries.unique()
+    regions = pl.Series([region_of(name) for name in names], dtype=pl.String)
+    return countries.replace_strict(names, regions, return_dtype=pl.String).alias("region")
+
+
+def _ask_library(phones: pl.Series, countries: pl.Series) -> pl.DataFrame:
+    """Read what no column can, one distinct value at a time."""
+    rows = pl.DataFrame({"country": countries, "phone": phones})
+    distinct = rows.unique().sort("country", "phone")  # country by country: the library's regex cache is small
+    readings = [read_phone(phone, country) for country, phone in distinct.iter_rows()]
+    told = distinct.with_columns(
+        pl.Series("digits", [r.digits for r in readings], pl.String),
+        pl.Series("reason", [r.reason and r.reason.value for r in readings], pl.String),
+    )
+    return rows.join(told, on=["country", "phone"], how="left", nulls_equal=True, maintain_order="left")
+
+
+def phone_steps(phone: str, country: str | None) -> list[tuple[str, str]]:
+    """Explain one phone."""
+    reading = read_phone(phone, country)
+    return [(reading.rule.value, reading.digits or "")]

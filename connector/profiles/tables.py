@@ -1,0 +1,179 @@
+"""Delimited text: CSV and its relatives, read right or refused with the line.
+
+Owns the way from text to frames. polars pads short records and cuts long ones without a word, so the fields of every
+record are counted here, a block at a time, before polars parses it; a block that this quick count does not vouch for is
+read record by record (`records.py`). Must not know encodings nor what a column means. No message holds a cell.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import polars as pl
+
+from connector.profiles.cells import as_text
+from connector.profiles.encodings import Utf8Stream
+from connector.profiles.records import TOO_LONG, Shape, diagnosed, error_of, exact_records
+from connector.profiles.table_header import HEAD_BYTES, Header, read_header
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from connector.config import TableFile
+    from connector.profiles.files import File
+
+BLOCK_BYTES: Final = 16 << 20
+EXACT_BYTES: Final = 2 << 20
+"""How much of a doubtful block is read record by record before the quick count is tried again."""
+RECORD_BYTES: Final = 16 << 20
+"""The longest record: what is longer is a quote that was never closed."""
+
+_NEWLINE, _RETURN, _QUOTE = (ord(character) for character in '\n\r"')
+
+
+@dataclass(frozen=True, slots=True)
+class DelimitedFile:
+    """One delimited file. ``block`` is how many bytes are read at a time: a bound on memory, never on content."""
+
+    file: File
+    spec: TableFile
+    block: int = BLOCK_BYTES
+
+    @property
+    def name(self) -> str:
+        """What messages call the file."""
+        return self.file.name
+
+    def columns(self) -> tuple[str, ...]:
+        """Return the names in the header, trimmed, in file order; blank ones are left out.
+
+        Raises:
+            SourceError: no header, a doubled name, undecodable text.
+        """
+        with self.file.open() as raw:
+            stream = Utf8Stream(raw, name=self.name, encoding=self.spec.encoding)
+            return read_header(stream.read(HEAD_BYTES), self.spec, name=self.name).named
+
+    def frames(self, columns: Sequence[str], *, rows: int) -> Iterator[pl.DataFrame]:
+        """Yield the named columns as text, at most ``rows`` at a time.
+
+        Raises:
+            SourceError: with the line: too few or too many fields, a quote without its end, text that is none.
+        """
+        with self.file.open() as raw:
+            stream = Utf8Stream(raw, name=self.name, encoding=self.spec.encoding)
+            head = stream.read(HEAD_BYTES)
+            header = read_header(head, self.spec, name=self.name)
+            for frame in self._parsed(stream, head[header.used :], header, columns):
+                yield from as_text(frame, null=self.spec.null, file=self.name).iter_slices(rows)
+
+    def _parsed(
+        self, stream: Utf8Stream, data: bytes, header: Header, columns: Sequence[str]
+    ) -> Iterator[pl.DataFrame]:
+        """Cut the text at the borders of records and parse piece by piece."""
+        indexes = {column: header.names.index(column) for column in columns}
+        line, ended, starved = header.lines + 1, False, True
+        while True:
+            if starved or (len(data) < self.block and not ended):
+                piece = stream.read(self.block)
+                ended = not piece
+                data += piece
+            if ended and not data.endswith(b"\n"):
+                data += b"\n"
+            if ended and data == b"\n":
+                return
+            used, frame = self._piece(data, header.shape, indexes, line=line, last=ended)
+            if frame.height:
+                yield frame
+            line += data.count(b"\n", 0, used)
+            data, starved = data[used:], used == 0
+            if ended and not data:
+                return
+
+    def _piece(
+        self, data: bytes, shape: Shape, indexes: dict[str, int], *, line: int, last: bool
+    ) -> tuple[int, pl.DataFrame]:
+        """Parse the whole records at the start of the data; return how many bytes they took."""
+        used, count = vouched(data, shape)
+        if count > 0:
+            frame = _parse(data[:used], shape, indexes)
+            if frame is not None and frame.height == count:
+                return used, frame
+        if count == 0 and not last:
+            if len(data) > RECORD_BYTES:
+                raise error_of(diagnosed(data.decode(), shape) or TOO_LONG, line=line, name=self.name)
+            return 0, pl.DataFrame()
+        window = data[:EXACT_BYTES]
+        records = exact_records(window, shape, line=line, last=last and len(window) == len(data), name=self.name)
+        if records.used == 0 and len(window) < len(data):
+            records = exact_records(data, shape, line=line, last=last, name=self.name)
+        frame = pl.DataFrame(
+            {column: [row[index] for row in records.rows] for column, index in indexes.items()},
+            schema=dict.fromkeys(indexes, pl.String),
+        )
+        return records.used, frame
+
+
+def vouched(data: bytes, shape: Shape) -> tuple[int, int]:
+    """Count the records at the start of the data that are beyond doubt.
+
+    Returns:
+        The bytes they take and their number. ``(0, 0)``: no record ends in the data. ``(0, -1)``: at least one record
+        is not plainly right, and must be looked at one by one.
+    """
+    if shape.skip_spaces or b"\0" in data or data.count(b"\r") != data.count(b"\r\n"):
+        return 0, -1
+    text = np.frombuffer(data, np.uint8)
+    if b'"' in data:
+        is_quote = text == _QUOTE
+        outside = (np.cumsum(is_quote, dtype=np.uint8) & 1) == 0
+        ends = np.flatnonzero((text == _NEWLINE) & outside)
+        used = int(ends[-1]) + 1 if ends.size else 0
+        if not _proper(text[:used], is_quote[:used], shape):
+            return 0, -1
+        text, outside = text[:used], outside[:used]
+        marks = text[((text == ord(shape.separator)) | (text == _NEWLINE)) & outside]
+    else:
+        used = data.rfind(b"\n") + 1
+        text = text[:used]
+        marks = text[(text == ord(shape.separator)) | (text == _NEWLINE)]
+    if not used:
+        return 0, 0
+    if marks.size % shape.width or _blank_line(data, shape):
+        return 0, -1
+    ends_line = (marks == _NEWLINE).reshape(-1, shape.width)
+    right = ends_line[:, -1].all() and not ends_line[:, :-1].any()
+    return (used, ends_line.shape[0]) if right else (0, -1)
+
+
+def _proper(text: NDArray[np.uint8], is_quote: NDArray[np.bool_], shape: Shape) -> bool:
+    """Tell whether every quote opens a cell, closes one, or is half of a doubled one. The text ends outside quotes."""
+    at = np.flatnonzero(is_quote)
+    opening, closing = at[0::2], at[1::2]
+    separator = ord(shape.separator)
+    before = text[opening[opening > 0] - 1]
+    after = text[closing + 1]
+    return bool(
+        np.isin(before, (separator, _NEWLINE, _QUOTE)).all()
+        and np.isin(after, (separator, _NEWLINE, _RETURN, _QUOTE)).all()
+    )
+
+
+def _blank_line(data: bytes, shape: Shape) -> bool:
+    """Tell whether a table of one column may hold blank lines, which its count cannot see."""
+    return shape.width == 1 and (data.startswith((b"\n", b"\r\n")) or b"\n\n" in data or b"\n\r\n" in data)
+
+
+def _parse(data: bytes, shape: Shape, indexes: dict[str, int]) -> pl.DataFrame | None:
+    """Parse records that are beyond doubt; columns by position, as polars' names for them differ between versions."""
+    positions = sorted(indexes.values())
+    try:
+        frame = pl.read_csv(data, has_header=False, separator=shape.separator, infer_schema=False, columns=positions)
+    except Exception:  # noqa: BLE001  its message may hold cells; the exact reader knows the line
+        return None
+    parsed = dict(zip(positions, frame.iter_columns(), strict=True))
+    return pl.DataFrame([parsed[index].alias(column) for column, index in indexes.items()])

@@ -1,0 +1,141 @@
+"""The run report: every profile read has one fate, every row one outcome, and the sums hold or the run fails.
+
+Numbers and names only. Shape: contract.md §4.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from connector.errors import ConnectorError
+
+SKIPS = ("no_identifier", "no_consent", "suppressed", "duplicate", "bad_value", "source_changed")
+
+
+@dataclass(slots=True)
+class Cells:
+    """What became of one match key's cells in the rows to add."""
+
+    sent: int = 0
+    blank: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of a run while it goes on."""
+
+    read: int = 0
+    eligible: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    extra: int = 0
+    to_add: int = 0
+    unchanged: int = 0
+    added: int = 0
+    invalid: int = 0
+    to_remove: int = 0
+    removed: int = 0
+    cells: dict[str, Cells] = field(default_factory=dict)
+    unparsable: Counter[str] = field(default_factory=Counter)
+    batches_sent: int = 0
+    batches_retried: int = 0
+    bytes_sent: int = 0
+
+    def count_cells(self, rows: int, losses: dict[str, dict[str, int]]) -> None:
+        """Add ``rows`` rows to send, of whose cells ``losses`` (key → reason → cells) are blank."""
+        for code, reasons in losses.items():
+            cells = self.cells.setdefault(code, Cells())
+            cells.sent += rows - sum(reasons.values())
+            for reason, count in reasons.items():
+                if reason == "blank":
+                    cells.blank += count
+                else:
+                    cells.dropped[reason] += count
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One export of one segment to one destination, accounted for."""
+
+    run: str | None
+    segment: str
+    destination: str
+    mode: str
+    audience_id: str | None
+    audience_name: str | None
+    tally: Tally
+    seconds: float
+    limited: bool = False
+    dry_run: bool = False
+    max_invalid: float = 0.001
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def left(self) -> int:
+        """Rows that should be in the audience and were not sent, or whose receipt Meta did not count."""
+        return self.tally.to_add - self.tally.added - self.tally.invalid
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 7 when more was not accepted than ``max_invalid`` allows (rows left by ``--limit`` are no failure)."""
+        lost = self.tally.invalid + (0 if self.limited or self.dry_run else self.left)
+        return 7 if lost > self.max_invalid * max(self.tally.to_add, 1) else 0
+
+    def check(self) -> None:
+        """Fail loudly when the numbers do not add up: then this program has a bug, and no report may hide it."""
+        t = self.tally
+        sums = {
+            "read = eligible + skipped": t.read == t.eligible + sum(t.skipped.values()),
+            "eligible + extra = to_add + unchanged": t.eligible + t.extra == t.to_add + t.unchanged,
+            "to_add = added + invalid + left": self.left >= 0,
+            "to_remove = removed + left_to_remove": t.to_remove >= t.removed,
+            "cells = to_add": all(c.sent + c.blank + sum(c.dropped.values()) == t.to_add for c in t.cells.values()),
+        }
+        for what, holds in sums.items():
+            if not holds:
+                raise ConnectorError(
+                    f"the report does not add up: {what}", code="bug.report", hint="Please report this."
+                )
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the shape of contract.md §4."""
+        t = self.tally
+        result: dict[str, Any] = {
+            "run": self.run,
+            "segment": self.segment,
+            "destination": self.destination,
+            "mode": self.mode,
+            "audience": {"id": self.audience_id, "name": self.audience_name},
+            "profiles": {
+                "read": t.read,
+                "eligible": t.eligible,
+                "skipped": {reason: t.skipped.get(reason, 0) for reason in SKIPS},
+            },
+            "rows": {
+                "extra": t.extra,
+                "to_add": t.to_add,
+                "unchanged": t.unchanged,
+                "added": t.added,
+                "invalid": t.invalid,
+                "left": self.left,
+                "to_remove": t.to_remove,
+                "removed": t.removed,
+                "left_to_remove": t.to_remove - t.removed,
+            },
+            "cells": {
+                code: {"sent": c.sent, "blank": c.blank, "dropped": dict(sorted(c.dropped.items()))}
+                for code, c in t.cells.items()
+            },
+            "batches": {"sent": t.batches_sent, "retried": t.batches_retried, "bytes": t.bytes_sent},
+            "seconds": round(self.seconds, 3),
+            "profiles_per_second": round(t.read / self.seconds) if self.seconds > 0 else 0,
+        }
+        if t.unparsable:
+            result["where_unparsable"] = dict(t.unparsable)
+        if self.limited:
+            result["limited"] = True
+        if self.warnings:
+            result["warnings"] = list(self.warnings)
+        return result

@@ -1,0 +1,172 @@
+"""The whole way as a stranger goes it: add a destination, check, preview, plan, export, look at the run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def sha(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+# The three people of the workspace, normalised by hand with match-keys.md beside it.
+BY_HAND = [
+    {
+        "EXTERN_ID": "1",
+        "EMAIL": sha("mary@example.com"),
+        "PHONE": sha("16505551212"),
+        "FN": sha("mary"),
+        "COUNTRY": sha("us"),
+    },
+    {
+        "EXTERN_ID": "2",
+        "EMAIL": sha("rene@example.org"),
+        "PHONE": sha("33639981234"),
+        "FN": sha("rené"),
+        "COUNTRY": sha("fr"),
+    },
+    {"EXTERN_ID": "3", "EMAIL": sha("aiko@example.net"), "FN": sha("愛子"), "COUNTRY": sha("jp")},
+]
+
+
+def digest_of(members: list[dict[str, str]]) -> str:
+    """The order-free digest of contract.md §6, computed here on its own."""
+    total = 0
+    for member in members:
+        text = json.dumps(sorted(member.items()), separators=(",", ":"), ensure_ascii=False)
+        total += int(hashlib.sha256(text.encode()).hexdigest(), 16)
+    return f"{total % 2**256:064x}"
+
+
+def add_demo(run: Callable[..., Any], sandbox: dict[str, Any]) -> None:
+    added = run(
+        "add", "destination", "demo", "--ad-account", sandbox["ad_account"], "--business", sandbox["business"],
+        "--new-audience", "People", "--accept-data-terms", "--json",
+    )  # fmt: skip
+    assert added.exit_code == 0, added.out + added.err
+
+
+def test_the_members_are_just_those_computed_by_hand(
+    workspace: Path, sandbox: dict[str, Any], members: Callable[[], list[dict[str, Any]]], run: Callable[..., Any]
+) -> None:
+    add_demo(run, sandbox)
+    done = run("export", "segment", "people", "--json")
+    assert done.exit_code == 0, done.out + done.err
+    data = done.envelope["data"]
+    assert data["profiles"]["read"] == data["profiles"]["eligible"] == 3
+    assert data["rows"]["added"] == data["rows"]["to_add"] == 3
+    assert data["cells"]["PHONE"] == {"sent": 2, "blank": 1, "dropped": {}}
+    (audience,) = [a for a in members() if a["id"] == data["audience"]["id"]]
+    assert (audience["members"], audience["digest"]) == (3, digest_of(BY_HAND))
+
+
+def test_exporting_twice_leaves_the_same_members(
+    workspace: Path, sandbox: dict[str, Any], members: Callable[[], list[dict[str, Any]]], run: Callable[..., Any]
+) -> None:
+    add_demo(run, sandbox)
+    for _ in range(2):
+        assert run("export", "segment", "people").exit_code == 0
+    (audience,) = [a for a in members() if a["name"] == "People"]
+    assert (audience["members"], audience["digest"]) == (3, digest_of(BY_HAND))
+
+
+def test_a_plan_counts_and_sends_nothing(
+    workspace: Path, sandbox: dict[str, Any], members: Callable[[], list[dict[str, Any]]], run: Callable[..., Any]
+) -> None:
+    add_demo(run, sandbox)
+    planned = run("plan", "segment", "people", "--json")
+    assert planned.exit_code == 0, planned.err
+    assert planned.envelope["data"]["rows"]["to_add"] == 3
+    assert planned.envelope["data"]["rows"]["added"] == 0
+    (audience,) = [a for a in members() if a["name"] == "People"]
+    assert audience["members"] == 0
+    assert run("list", "runs", "--json").envelope["data"]["runs"] == []
+
+
+def test_the_run_is_remembered_with_its_batches(
+    workspace: Path, sandbox: dict[str, Any], run: Callable[..., Any]
+) -> None:
+    add_demo(run, sandbox)
+    run_id = run("export", "segment", "people", "--json").envelope["data"]["run"]
+    shown = run("show", "run", run_id, "--json").envelope["data"]["run"]
+    assert (shown["status"], shown["report"]["rows"]["added"], len(shown["batches"])) == ("ok", 3, 1)
+    assert "added" in run("show", "run", run_id).out
+
+
+def test_someone_without_consent_or_on_a_suppression_list_never_leaves(
+    workspace: Path, sandbox: dict[str, Any], members: Callable[[], list[dict[str, Any]]], run: Callable[..., Any]
+) -> None:
+    with (workspace / "people.csv").open("a", encoding="utf-8") as people:
+        people.write("4,nobody@example.com,,No,US,\n")
+    (workspace / "left.csv").write_text(
+        f"email\n{sha('rene@example.org').upper()}\nAIKO@example.net \n", encoding="utf-8"
+    )
+    with (workspace / "connector.yaml").open("a", encoding="utf-8") as config:
+        config.write("suppress:\n  - {from: left.csv, mapping: crm}\n")
+    add_demo(run, sandbox)
+    data = run("export", "segment", "people", "--json").envelope["data"]
+    assert data["profiles"]["skipped"]["suppressed"] == 2
+    assert data["profiles"]["skipped"]["no_consent"] == 1
+    (audience,) = [a for a in members() if a["name"] == "People"]
+    assert (audience["members"], audience["digest"]) == (1, digest_of(BY_HAND[:1]))
+
+
+def test_limit_sends_that_many_and_says_so(workspace: Path, sandbox: dict[str, Any], run: Callable[..., Any]) -> None:
+    add_demo(run, sandbox)
+    limited = run("export", "segment", "people", "--limit", "2", "--json")
+    rows = limited.envelope["data"]["rows"]
+    assert (limited.exit_code, rows["added"], rows["left"], rows["to_add"]) == (0, 2, 1, 3)
+
+
+def test_two_destinations_give_two_reports_and_the_worse_exit(
+    workspace: Path, sandbox: dict[str, Any], run: Callable[..., Any]
+) -> None:
+    add_demo(run, sandbox)
+    config = workspace / "connector.yaml"
+    config.write_text(config.read_text(encoding="utf-8").replace("[demo]", "[demo, missing]"), encoding="utf-8")
+    both = run("export", "segment", "people", "--json")
+    assert both.exit_code == 2
+    first, second = both.envelope["data"]["reports"]
+    assert first["rows"]["added"] == 3
+    assert second["error"]["code"] == "destination.unknown"
+
+
+def test_a_paused_destination_takes_nothing_until_resumed(
+    workspace: Path, sandbox: dict[str, Any], run: Callable[..., Any]
+) -> None:
+    add_demo(run, sandbox)
+    assert run("pause", "destination", "demo").exit_code == 0
+    refused = run("export", "segment", "people", "--json")
+    assert (refused.exit_code, refused.envelope["error"]["code"]) == (8, "destination.paused")
+    assert run("resume", "destination", "demo").exit_code == 0
+    assert run("export", "segment", "people").exit_code == 0
+
+
+def test_removing_a_destination_with_its_audience_leaves_neither(
+    workspace: Path, sandbox: dict[str, Any], members: Callable[[], list[dict[str, Any]]], run: Callable[..., Any]
+) -> None:
+    add_demo(run, sandbox)
+    unsure = run("remove", "destination", "demo", "--delete-audience", "--json")
+    assert (unsure.exit_code, unsure.envelope["error"]["code"]) == (8, "remove.not_confirmed")
+    assert run("remove", "destination", "demo", "--delete-audience", "--yes").exit_code == 0
+    assert run("list", "destinations", "--json").envelope["data"]["destinations"] == []
+    assert [a for a in members() if a["name"] == "People"] == []
+
+
+def test_an_audience_created_before_a_crash_is_found_again(
+    workspace: Path, sandbox: dict[str, Any], members: Callable[[], list[dict[str, Any]]], run: Callable[..., Any]
+) -> None:
+    """The answer to the creating request is lost: nothing is created twice, and the same command goes on."""
+    import httpx
+
+    fault = {"edge": "customaudiences", "method": "POST", "after": 0, "times": 1, "do": "drop_after"}
+    httpx.post(f"{sandbox['base_url']}/_sandbox/faults", json={"faults": [fault]}).raise_for_status()
+    add_demo(run, sandbox)
+    assert len([a for a in members() if a["name"] == "People"]) == 1
+    assert run("export", "segment", "people").exit_code == 0
