@@ -16,7 +16,7 @@ check: .venv/ready ## format, lint, types, import rules, generated pages
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/cog --check -r $(COGGED)
 
 docs: .venv/ready ## write the generated pages again

@@ -17,9 +17,10 @@ from connector.errors import (
     SourceError,
     TransientError,
 )
-from connector.export import Options, Progress, export_segment, plan_segment
+from connector.export import export_segment, plan_segment
+from connector.job import Options
 from connector.profiles.steps import Explanation, explain, explain_many
-from connector.report import Report
+from connector.report import Progress, Report
 from connector.state import Destination, State
 
 __all__ = [

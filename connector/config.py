@@ -165,6 +165,7 @@ class Config:
     workspace: WorkspaceModel
     state_url: str
     graph_url: str
+    ledger: str
 
     @classmethod
     def load(cls, workspace: Path | str = ".") -> Self:
@@ -179,7 +180,8 @@ class Config:
         state = os.environ.get("CONNECTOR_STATE") or model.state
         graph = (os.environ.get("CONNECTOR_GRAPH_URL") or model.graph_url).rstrip("/")
         _check_graph_url(graph)
-        return cls(root, file, model, _state_url(state, root), graph)
+        ledger = model.ledger if "://" in model.ledger else str(root / model.ledger)
+        return cls(root, file, model, _state_url(state, root), graph, ledger)
 
     def segment(self, name: str) -> SegmentModel:
         """The segment of that name, or a :class:`ConfigError` with the nearest one."""

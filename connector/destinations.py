@@ -139,6 +139,7 @@ def _draft(state: State, wish: DestinationWish) -> Destination:
         business=wish.business,
         audience_id=wish.audience,
         value_based=wish.value_based,
+        made_by_us=wish.new_audience is not None,
         token_env=wish.token_env,
         data_terms_version=DATA_TERMS_VERSION,
         data_terms_by=actor_name(),

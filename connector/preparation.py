@@ -10,17 +10,21 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from connector.audiences.digest_set import DigestSet, identify
-from connector.audiences.duplicates import Duplicates
+from connector.audiences.suppression import PersonSet
 from connector.hashing import Hashed, hash_columns
+from connector.profiles.fingerprints import Fingerprints
 from connector.profiles.mapping import ROW
 from connector.profiles.match_keys import PLAIN
-from connector.profiles.segments import MATCHED_BY, suppressed_keys
+from connector.profiles.segments import suppressed_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
+    from connector.audiences.duplicates import Duplicates
+    from connector.audiences.suppression import Forgotten
     from connector.config import Config
+    from connector.profiles.fingerprints import Fingerprinter
+    from connector.profiles.mapping import Mapping
     from connector.profiles.segments import Segment
     from connector.report import Tally
 
@@ -29,76 +33,99 @@ UNHASHED = frozenset({*PLAIN, ROW, AT})
 
 
 @dataclass(frozen=True, slots=True)
-class Suppression:
-    """Who never leaves: per key (EMAIL, PHONE, EXTERN_ID) the digests or ids on any suppression list."""
+class Candidates:
+    """Raw profiles that consented and may have to be sent, with their fingerprints, row by row."""
 
-    digests: dict[str, DigestSet]
-
-    def hits(self, hashed: pl.DataFrame) -> pl.Series:
-        """Tell per row whether its profile is on a list, by any of its e-mails, phones or its external id."""
-        hit = pl.Series([False]).new_from_index(0, hashed.height)
-        for code, digests in self.digests.items():
-            if len(digests) and code in hashed.columns:
-                hit |= digests.contains(_cells(hashed, code))
-        return (
-            hashed.select(hit.alias("hit")).select(pl.col("hit").any().over(hashed[ROW])).to_series()
-            if hit.any()
-            else hit
-        )
+    frame: pl.DataFrame
+    prints: Fingerprints
 
 
-def read_suppression(config: Config) -> Suppression:
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Hashed rows to add. ``profiles`` says, per row, which of ``prints`` is its profile's, ascending from 0."""
+
+    rows: Hashed
+    profiles: pl.Series
+    prints: Fingerprints
+
+    def head(self, rows: int) -> Prepared:
+        """Keep at most ``rows`` rows, and no profile in part."""
+        if self.rows.height <= rows:
+            return self
+        cut = int(self.profiles[rows])
+        kept = self.profiles < cut
+        return Prepared(Hashed(self.rows.filter(kept)), self.profiles.filter(kept), Fingerprints(self.prints.head(cut)))
+
+
+def read_suppression(config: Config) -> PersonSet:
     """Read the suppression lists of a workspace.
 
     Raises:
         ConfigError, SourceError: a list cannot be read; nobody may leave then.
     """
-    digests = {code: DigestSet() for code in MATCHED_BY}
+    people = PersonSet()
     for keys in suppressed_keys(config):
-        hashed = hash_columns(keys.values, plain=UNHASHED)
-        for code in MATCHED_BY:
-            if code in hashed.columns:
-                digests[code].add(_cells(hashed, code))
-    return Suppression(digests)
+        people.add(hash_columns(keys.values, plain=UNHASHED))
+    return people
 
 
-def hashed_rows(segment: Segment, never: Suppression, tally: Tally, *, value_based: bool = False) -> Iterator[Hashed]:
-    """Read, normalise and hash a segment: the rows to add in source order, every profile's fate counted in ``tally``.
-
-    The first of these that holds is a profile's fate: no consent, no identifier, bad value, suppressed, duplicate.
-    """
-    seen = Duplicates()
+def first_candidates(segment: Segment, fingerprinter: Fingerprinter, tally: Tally) -> Iterator[Candidates]:
+    """Read a segment that was never sent: whoever consents is a candidate."""
     for chunk in segment.chunks():
         tally.unparsable.update(chunk.unparsable)
         tally.read += chunk.frame.height
         consenting = chunk.frame.filter(segment.mapping.consents(chunk.frame))
         tally.skipped["no_consent"] += chunk.frame.height - consenting.height
-        keys = segment.mapping.keys_of(consenting)
+        yield Candidates(consenting, fingerprinter.of(consenting))
+
+
+def prepare(
+    candidates: Iterable[Candidates],
+    mapping: Mapping,
+    tally: Tally,
+    *,
+    never: PersonSet,
+    forgotten: Forgotten,
+    duplicates: Duplicates,
+    value_based: bool = False,
+) -> Iterator[Prepared]:
+    """Normalise and hash candidates: the rows to add in source order, every profile's fate counted in ``tally``.
+
+    The first of these that holds is a profile's fate: no identifier, bad value, suppressed or forgotten, duplicate.
+    """
+    for some in candidates:
+        keys = mapping.keys_of(some.frame)
         values = keys.values.with_row_index(AT)
-        values = _keep(values, segment.mapping.identified(values), tally, "no_identifier")
+        values = _keep(values, mapping.identified(values), tally, "no_identifier")
         if value_based:
             values = _keep(values, values["LOOKALIKE_VALUE"].is_not_null(), tally, "bad_value")
         elif "LOOKALIKE_VALUE" in values.columns:
             values = values.drop("LOOKALIKE_VALUE")
         hashed: pl.DataFrame = hash_columns(values, plain=UNHASHED)
-        hashed = _keep(hashed, ~never.hits(hashed), tally, "suppressed")
-        columns = [code for code in hashed.columns if code not in UNHASHED]
-        hashed = _keep(hashed, seen.firsts(Hashed(hashed), hashed[ROW], columns), tally, "duplicate")
-        profiles = hashed[ROW].n_unique()
-        tally.eligible += profiles
-        tally.extra += hashed.height - profiles
+        hashed = _keep(
+            hashed, ~_of_whole_profile(hashed, never.hits(hashed) | forgotten.hits(hashed)), tally, "suppressed"
+        )
+        columns = hashed_codes(hashed)
+        hashed = _keep(hashed, duplicates.firsts(Hashed(hashed), hashed[ROW], columns), tally, "duplicate")
+        rows_of_profiles = hashed[ROW].unique(maintain_order=True)
+        tally.eligible += rows_of_profiles.len()
+        tally.extra += hashed.height - rows_of_profiles.len()
         tally.to_add += hashed.height
         losses = keys.losses(hashed[AT])
-        tally.count_cells(
-            hashed.height, {code: losses.get(code, {}) for code in hashed.columns if code not in {ROW, AT}}
-        )
-        yield Hashed(hashed.drop(AT, ROW))
+        tally.count_cells(hashed.height, {c: losses.get(c, {}) for c in hashed.columns if c not in {ROW, AT}})
+        profiles = hashed[ROW].rank("dense").cast(pl.UInt32) - 1
+        yield Prepared(Hashed(hashed.drop(AT, ROW)), profiles, Fingerprints(some.prints[rows_of_profiles]))
 
 
-def wire_schema(segment: Segment, *, value_based: bool = False) -> tuple[str, ...]:
+def hashed_codes(rows: pl.DataFrame) -> list[str]:
+    """Name the columns of ``rows`` that hold digests."""
+    return [code for code in rows.columns if code not in UNHASHED]
+
+
+def wire_schema(mapping: Mapping, *, value_based: bool = False) -> tuple[str, ...]:
     """Name the columns that travel, in wire order: a birth date in three, a value only for value-based audiences."""
     codes: list[str] = []
-    for code in segment.mapping.codes:
+    for code in mapping.codes:
         codes += ["DOBY", "DOBM", "DOBD"] if code == "DOB" else [code]
     return tuple(dict.fromkeys(c for c in codes if c != "LOOKALIKE_VALUE" or value_based))
 
@@ -111,6 +138,8 @@ def _keep(rows: pl.DataFrame, keep: pl.Series, tally: Tally, reason: str) -> pl.
     return kept
 
 
-def _cells(hashed: pl.DataFrame, code: str) -> pl.Series:
-    """Identify one column's cells, alike whatever the column is called."""
-    return identify(hashed.select(pl.col(code).alias("cell")), ["cell"])
+def _of_whole_profile(rows: pl.DataFrame, hit: pl.Series) -> pl.Series:
+    """Let a hit on one row count for all rows of its profile."""
+    if not hit.any():
+        return hit
+    return rows.select(ROW, hit.alias("hit")).select(pl.col("hit").any().over(ROW)).to_series()

@@ -56,6 +56,15 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is: ``stage`` in words, and the counts so far."""
+
+    stage: str
+    tally: Tally
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """One export of one segment to one destination, accounted for."""
 

@@ -19,6 +19,7 @@ DESTINATIONS = Table(
     Column("audience_id", String(40)),
     Column("audience_name", Text),
     Column("value_based", Boolean, nullable=False),
+    Column("made_by_us", Boolean, nullable=False),
     Column("token_env", String(200), nullable=False),
     Column("data_terms_version", String(40)),
     Column("data_terms_by", Text),
@@ -47,9 +48,9 @@ BATCHES = Table(
     "batch",
     METADATA,
     Column("run_id", String(40), primary_key=True),
-    Column("operation", String(10), primary_key=True),
+    Column("session_id", BigInteger, primary_key=True, autoincrement=False),
     Column("seq", Integer, primary_key=True, autoincrement=False),
-    Column("session_id", BigInteger, nullable=False),
+    Column("operation", String(10), nullable=False),
     Column("rows", Integer, nullable=False),
     Column("bytes", BigInteger, nullable=False),
     Column("retried", Integer, nullable=False),
@@ -86,4 +87,46 @@ ACCESS_CHECKS = Table(
     Column("valid_until", String(40), nullable=False),
     Column("since", String(40), nullable=False),
     Column("finding", JSON, nullable=False),
+)
+
+LEDGER_SLICES = Table(
+    "ledger_slice",
+    METADATA,
+    Column("audience_id", String(40), primary_key=True),
+    Column("segment", String(200), primary_key=True),
+    Column("generation", Integer, nullable=False),
+    Column("key_mark", String(16), nullable=False),
+    Column("next_part", Integer, nullable=False),
+    Column("coverage", JSON),
+    Column("changed_at", String(40), nullable=False),
+)
+
+LEDGER_PARTS = Table(
+    "ledger_part",
+    METADATA,
+    Column("audience_id", String(40), primary_key=True),
+    Column("segment", String(200), primary_key=True),
+    Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("kind", String(10), nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("held", Integer, nullable=False),
+    Column("checksum", String(64), nullable=False),
+    Column("run_id", String(40), nullable=False),
+)
+
+LOCKS = Table(
+    "audience_lock",
+    METADATA,
+    Column("audience_id", String(40), primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("token", String(32), nullable=False),
+    Column("until", BigInteger, nullable=False),
+)
+
+FORGOTTEN = Table(
+    "forgotten",
+    METADATA,
+    Column("mark", String(64), primary_key=True),
+    Column("key_mark", String(16), nullable=False),
+    Column("forgotten_at", String(40), nullable=False),
 )

@@ -51,7 +51,8 @@ class Destination:
 
     ``ad_account`` is ``act_<digits>``; ``business`` is our own (the agency's) business id; ``token_env`` names the
     environment variable that holds the token, which itself is never stored. ``creating_title`` stands only between
-    the wish for a new audience and Meta's answer, so that a crash in between finds the audience again.
+    the wish for a new audience and Meta's answer, so that a crash in between finds the audience again. ``made_by_us``
+    says that we created the audience: then nobody is in it whom we did not send.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Destination:
     audience_id: str | None = None
     audience_name: str | None = None
     value_based: bool = False
+    made_by_us: bool = False
     token_env: str = "CONNECTOR_TOKEN"  # noqa: S105  the name of a variable
     data_terms_version: str | None = None
     data_terms_by: str | None = None
@@ -118,7 +120,7 @@ class State:
         engine = _engine(url)
         state = cls(engine)
         try:
-            with state._session() as connection:
+            with state.session() as connection:
                 _migrate(connection)
         except BaseException:
             state.close()
@@ -136,7 +138,7 @@ class State:
         self.close()
 
     @contextmanager
-    def _session(self) -> Iterator[Connection]:
+    def session(self) -> Iterator[Connection]:
         """One transaction; a database that fails is named without its URL or parameters."""
         try:
             with self._engine.begin() as connection:
@@ -154,7 +156,7 @@ class State:
     def add_destination(self, destination: Destination) -> Destination:
         """Store a new destination; a taken name is a :class:`ConfigError`."""
         kept = replace(destination, created_at=now())
-        with self._session() as connection:
+        with self.session() as connection:
             taken = sa.select(DESTINATIONS.c.name).where(DESTINATIONS.c.name == kept.name)
             if connection.execute(taken).first():
                 raise ConfigError(
@@ -167,7 +169,7 @@ class State:
 
     def destinations(self) -> list[Destination]:
         """All destinations, by name."""
-        with self._session() as connection:
+        with self.session() as connection:
             rows = connection.execute(sa.select(DESTINATIONS).order_by(DESTINATIONS.c.name)).mappings().all()
         return [Destination(**row) for row in rows]
 
@@ -186,12 +188,12 @@ class State:
     def update_destination(self, destination: Destination) -> None:
         """Replace what is stored under the destination's name."""
         values = asdict(destination)
-        with self._session() as connection:
+        with self.session() as connection:
             connection.execute(DESTINATIONS.update().where(DESTINATIONS.c.name == destination.name).values(**values))
 
     def remove_destination(self, name: str) -> None:
         """Forget a destination; its runs and audit lines stay."""
-        with self._session() as connection:
+        with self.session() as connection:
             connection.execute(DESTINATIONS.delete().where(DESTINATIONS.c.name == name))
 
     # runs
@@ -200,7 +202,7 @@ class State:
         """Write down that a run began; its id sorts by time."""
         run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
         run = Run(run_id, segment, destination, mode, audience_id, now(), None, "running", None, None)
-        with self._session() as connection:
+        with self.session() as connection:
             connection.execute(RUNS.insert().values(**asdict(run)))
         return run
 
@@ -209,7 +211,7 @@ class State:
     ) -> None:
         """Write down how a run ended and what it counted."""
         values = {"ended_at": now(), "status": status, "report": report, "error_code": error_code}
-        with self._session() as connection:
+        with self.session() as connection:
             connection.execute(RUNS.update().where(RUNS.c.id == run_id).values(**values))
 
     def record_batch(
@@ -226,13 +228,13 @@ class State:
             "retried": retried,
             "acknowledged_at": now(),
         }
-        with self._session() as connection:
+        with self.session() as connection:
             connection.execute(BATCHES.insert().values(**values))
 
     def batches(self, run_id: str) -> list[dict[str, Any]]:
         """The acknowledged batches of a run, in the order of their sequence numbers."""
         query = sa.select(BATCHES).where(BATCHES.c.run_id == run_id).order_by(BATCHES.c.operation, BATCHES.c.seq)
-        with self._session() as connection:
+        with self.session() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 
     def runs(self, *, limit: int = 50, segment: str | None = None) -> list[Run]:
@@ -240,13 +242,13 @@ class State:
         query = sa.select(RUNS).order_by(RUNS.c.started_at.desc(), RUNS.c.id.desc()).limit(limit)
         if segment is not None:
             query = query.where(RUNS.c.segment == segment)
-        with self._session() as connection:
+        with self.session() as connection:
             return [Run(**row) for row in connection.execute(query).mappings()]
 
     def run(self, run_id: str) -> Run:
         """The run of that id; a beginning of an id will do when only one fits."""
         query = sa.select(RUNS).where(RUNS.c.id.startswith(run_id, autoescape=True)).limit(2)
-        with self._session() as connection:
+        with self.session() as connection:
             found = [Run(**row) for row in connection.execute(query).mappings()]
         if len(found) != 1:
             known = f'{len(found)} or more runs begin with "{run_id}"' if found else f'no run has the id "{run_id}"'
@@ -257,7 +259,7 @@ class State:
 
     def audit(self, entry: AuditEntry, *, actor: str | None = None) -> str:
         """Append a line to the hash chain; returns its hash. Source of the rule: access.md §7."""
-        with self._session() as connection:
+        with self.session() as connection:
             _lock_for_writing(connection)
             last = connection.execute(
                 sa.select(AUDIT.c.seq, AUDIT.c.hash).order_by(AUDIT.c.seq.desc()).limit(1)
@@ -275,7 +277,7 @@ class State:
 
     def audit_lines(self) -> list[dict[str, Any]]:
         """Every audit line, oldest first."""
-        with self._session() as connection:
+        with self.session() as connection:
             return [dict(row) for row in connection.execute(sa.select(AUDIT).order_by(AUDIT.c.seq)).mappings()]
 
 

@@ -47,7 +47,7 @@ DISABLE_REASONS: Final[dict[int, str]] = {
 
 
 def check_account(inquiry: Inquiry) -> Finding:
-    """Check 5: the token reads the ad account; when not, say which of the two assignments is missing."""
+    """Check 5: the token reads the ad account; if not, the finding tells which of the two assignments is missing."""
     account = inquiry.read_account()
     if account.refusal is None:
         owner = party(account.node.get("business"))
@@ -94,7 +94,9 @@ def check_in_business(inquiry: Inquiry) -> Finding:
         asset = Asset("ad_account", inquiry.destination.ad_account)
         return Finding("ok", asset, (owner.id,), {"owner": owner.name or owner.id}, answer=account)
     personal = account.node.get("is_personal")
-    if not personal and not inquiry.sees_businesses:  # Meta may hide the owner from such a token: §4.4
+    if account.refused or (
+        not personal and not inquiry.sees_businesses
+    ):  # Meta may hide the owner from such a token: §4.4
         return Finding("unclear", inquiry.account, answer=account)
     until = inquiry.policy.allow_personal_until
     found = ("personal",) if personal else ("no_business",)

@@ -49,7 +49,7 @@ def recall(state: State | None, destination: str, mark: str) -> Memory:
     if state is None:
         return Memory()
     table = ACCESS_CHECKS
-    with state._session() as connection:  # noqa: SLF001  the state's own transaction and words for a lost database
+    with state.session() as connection:
         found = connection.execute(sa.select(table).where(table.c.destination == destination)).mappings()
         rows = [dict(row) for row in found]
     known = {row["check_id"]: _read(row) for row in rows}
@@ -64,7 +64,7 @@ def remember(
         return
     table = ACCESS_CHECKS
     rows = [_row(destination, mark, check, kept) for check, kept in good.items()]
-    with state._session() as connection:  # noqa: SLF001  see recall
+    with state.session() as connection:
         gone = table.c.check_id.in_(list(asked))
         connection.execute(table.delete().where(table.c.destination == destination, gone))
         if not rows:
@@ -79,7 +79,7 @@ def remember(
 def forget_access(state: State, destination: str) -> None:
     """Make the gate ask everything anew: after error 190, 200 or 368 in a run, or when a destination is removed."""
     table = ACCESS_CHECKS
-    with state._session() as connection:  # noqa: SLF001  see recall
+    with state.session() as connection:
         connection.execute(table.delete().where(table.c.destination == destination))
 
 

@@ -66,9 +66,7 @@ CHECKS: Final[tuple[CheckRow, ...]] = (
         _MINUTES,
     ),
     CheckRow("granular", "`debug_token`", ("{account}",), check_granular, ("token",), _MINUTES),
-    CheckRow(
-        "app", "`debug_token`, `act_…`, usage headers", ("standard_access",), check_app, ("token", "scopes"), _DAY
-    ),
+    CheckRow("app", "`debug_token`, `act_…`, usage headers", ("standard_access",), check_app, ("token",), _DAY),
     CheckRow("account", "`act_…`", ("readable",), check_account, _GRANTED, _MINUTES),
     CheckRow("account_status", "`act_…`", ("ACTIVE",), check_account_status, _ACCOUNT, _MINUTES),
     CheckRow("in_business", "`act_…`", ("business",), check_in_business, _ACCOUNT, _DAY),
@@ -103,7 +101,7 @@ CHECKS: Final[tuple[CheckRow, ...]] = (
         _MINUTES,
         partner=True,
     ),
-    CheckRow("meta_terms", "`act_…`", ("1",), check_meta_terms, _ACCOUNT, _DAY),
+    CheckRow("meta_terms", "`act_…`", ("1",), check_meta_terms, (*_ACCOUNT, "in_business"), _DAY),
     CheckRow("data_terms", "our record", (DATA_TERMS_VERSION,), check_data_terms),
     CheckRow(
         "two_factor", "`{business}`, `{agency}/business_users`", ("all_required",), check_two_factor, _TOKEN, _DAY

@@ -32,6 +32,7 @@ BY_SUBCODE: Final = {
     467: "logged_out",
     492: "page_role",
 }
+APP_WORDS: Final = {104: "secret", 270: "development"}
 
 
 def check_token(inquiry: Inquiry) -> Finding:
@@ -122,22 +123,30 @@ def _targets(data: Mapping[str, object]) -> set[str] | None:
 
 
 def check_app(inquiry: Inquiry) -> Finding:
-    """Check 4: the app may use the Marketing API, its secret fits, and its tier carries an export."""
-    inspected = _inspected(inquiry)
+    """Check 4: the app may use the Marketing API, its secret fits, and its tier carries an export.
+
+    Evidence beats settings: an id that does not fit the token is no failure as long as Meta takes the calls.
+    """
+    debug, inspected = inquiry.reads.inspected(), _inspected(inquiry)
     of_token = _text(inspected.node.get("app_id")) if inspected else None
     asset = Asset("app", of_token or inquiry.app_id)
-    debug = inquiry.reads.inspected()
-    if of_token and inquiry.app_id and of_token != inquiry.app_id:
-        return Finding("other_app", asset, (of_token,), {"app": inquiry.app_id}, (inquiry.app_id,), answer=debug)
-    if debug is not None and debug.refusal is not None:
-        return Finding("secret", asset, (f"{debug.refusal.code}",), answer=debug)
     account = inquiry.read_account()
-    if account.refusal is not None and account.refusal.code in APP_CODES:
-        word = {270: "development", 104: "secret"}.get(account.refusal.code, "capability")
-        return Finding(word, asset, (str(account.refusal.code),), answer=account)
+    if account.refusal is not None:
+        code = account.refusal.code
+        if code in APP_CODES:
+            return Finding(APP_WORDS.get(code, "capability"), asset, (str(code),), answer=account)
+        if _is_bare_100(account) and _is_bare_100(inquiry.reads.node("me", fields="id")):
+            return Finding("secret" if debug is not None else "proof", asset, ("100",), answer=debug or account)
+    if debug is not None and debug.refusal is not None:
+        return Finding("other_app", asset, (f"debug_token:{debug.refusal.code}",), answer=debug)
     tier = inquiry.reads.tier
     word = {"standard_access": "ok", "development_access": "limited"}.get(tier or "", "tier_unseen")
     return Finding(word, asset, (tier,) if tier else (), answer=account)
+
+
+def _is_bare_100(answer: Answer) -> bool:
+    """A missing or wrong ``appsecret_proof`` is code 100 without a subcode, on every call (meta-graph-api.md §4.5)."""
+    return answer.refusal is not None and (answer.refusal.code, answer.refusal.subcode) == (100, None)
 
 
 def _inspected(inquiry: Inquiry) -> Answer | None:

@@ -95,6 +95,9 @@ def check_access(  # noqa: PLR0913 - settings with defaults, all by name
         terms_since=terms.since if terms and terms.finding.asset.id == destination.ad_account else None,
     )
     answered = _answer_all(inquiry, Memory() if fresh else memory, without)
+    if _is_stale(inquiry, answered):
+        inquiry.facts.clear()
+        answered = _answer_all(inquiry, Memory(), without)
     _keep(state, mark, inquiry, answered, memory)
     return _report(inquiry, answered, language)
 
@@ -121,8 +124,8 @@ def allow(report: GateReport) -> None:
 
 
 def _subject(destination: Destination, app_id: str | None) -> tuple[str, ...]:
-    """Everything beside the token whose change makes remembered answers worthless."""
-    parts = (destination.name, destination.ad_account, destination.business, destination.audience_id, app_id)
+    """Everything beside the token whose change makes remembered answers worthless (the audience: see ``_fits``)."""
+    parts = (destination.name, destination.ad_account, destination.business, app_id)
     return (*(part or "" for part in parts), str(destination.value_based))
 
 
@@ -138,6 +141,16 @@ def _answer_all(inquiry: Inquiry, memory: Memory, without: frozenset[str]) -> li
     return answered
 
 
+def _is_stale(inquiry: Inquiry, answered: list[_Answered]) -> bool:
+    """Whether an answer of now contradicts what was remembered: then all is asked anew (made reads are not made again).
+
+    A refusal says that token or access changed; a partner row that is gone says that the remembered relationship is.
+    """
+    cached = {one.row.id for one in answered if one.cached}
+    lost = any(one.row.id == "partner_status" and one.finding.word == "unclear" for one in answered)
+    return bool(cached) and (inquiry.reads.met_a_closed_door or (lost and "relationship" in cached))
+
+
 def _answer(row: CheckRow, inquiry: Inquiry, memory: Memory, failed: set[str], without: frozenset[str]) -> _Answered:
     first = next((need for need in row.needs if need in failed and not _bearable(need, inquiry)), None)
     if row.id in without:
@@ -148,7 +161,7 @@ def _answer(row: CheckRow, inquiry: Inquiry, memory: Memory, failed: set[str], w
         finding = Finding("no_scope", inquiry.account)
     else:
         kept = memory.good.get(row.id)
-        if kept is not None and kept.valid_until > inquiry.now and _cacheable(row, inquiry):
+        if kept is not None and kept.valid_until > inquiry.now and _fits(row, kept.finding, inquiry):
             outcome = outcome_of(row.id, kept.finding.word)
             return _Answered(row, kept.finding, outcome, cached=True, valid_until=kept.valid_until)
         finding = row.rule(inquiry)
@@ -164,6 +177,12 @@ def _bearable(need: str, inquiry: Inquiry) -> bool:
 
 def _cacheable(row: CheckRow, inquiry: Inquiry) -> bool:
     return row.ttl is not None and not (row.id == "audience" and inquiry.counts_audiences)
+
+
+def _fits(row: CheckRow, kept: Finding, inquiry: Inquiry) -> bool:
+    """Whether a remembered answer speaks of the audience that the destination has now."""
+    same = row.id != "audience" or kept.asset.id == inquiry.destination.audience_id
+    return same and _cacheable(row, inquiry)
 
 
 def _keep(state: State | None, mark: str, inquiry: Inquiry, answered: list[_Answered], memory: Memory) -> None:

@@ -50,7 +50,7 @@ def recorded_grant(state: State | None, ad_account: str) -> Grant | None:
         .order_by(AUDIT.c.seq.desc())
         .limit(1)
     )
-    with state._session() as connection:  # noqa: SLF001  the state's own transaction and words for a lost database
+    with state.session() as connection:
         row = connection.execute(query).first()
     if row is None:
         return None

@@ -23,7 +23,7 @@ _FIELDS: Final = "id,status,receiving_business{id,name},requesting_business{id,n
 
 
 def check_obo(inquiry: Inquiry) -> Finding:
-    """Check 14: ask for approved, open and declined requests, in this order, until one concerns our two businesses."""
+    """Check 14: no on-behalf-of request between our business and the owner is open or declined, or one is approved."""
     requests: list[Mapping[str, Any]] = []
     answer: Answer | None = None
     for status in ASKED:

@@ -60,7 +60,7 @@ _TOKEN: Final = (
     *_passes("app", "ok"),
     Outcome("app", "limited", "warn", "app_owner", ("app_tier",), "apps"),
     Outcome("app", "tier_unseen", "unknown", "app_owner", ("app_tier_look",), "apps"),
-    Outcome("app", "other_app", "fail", "app_owner", ("app_secret",), "apps"),
+    Outcome("app", "other_app", "unknown", "app_owner", ("app_secret",), "apps"),
     Outcome("app", "secret", "fail", "app_owner", ("app_secret",), "apps"),
     Outcome("app", "proof", "fail", "app_owner", ("app_secret",), "apps"),
     Outcome("app", "development", "fail", "app_owner", ("app_review",), "apps"),
@@ -82,7 +82,7 @@ _ACCOUNT: Final = (
     Outcome("account_status", "unclear", "unknown", "client_admin", ("quality",), "quality"),
     *_passes("in_business", "ok"),
     Outcome("in_business", "allowed", "warn", "client_admin", ("claim",), "settings"),
-    Outcome("in_business", "absent", "fail", "client_admin", ("claim", "assign_account"), "settings"),
+    Outcome("in_business", "absent", "fail", "client_admin", ("claim", "add_partner", "assign_account"), "settings"),
     Outcome("in_business", "unclear", "unknown", "connected_person", ("connect_tick",), command="connect"),
 )
 _PARTNER: Final = (
@@ -99,8 +99,8 @@ _PARTNER: Final = (
         Outcome("partner_status", word, "fail", "client_admin", steps, "settings")
         for word, steps in (
             ("pending", ("approve_request",)),
-            ("declined", ("add_partner", "assign_account")),
-            ("expired", ("add_partner", "assign_account")),
+            ("declined", ("ask_again", "approve_request")),
+            ("expired", ("ask_again", "approve_request")),
         )
     ),
     Outcome("partner_status", "unclear", "unknown", "client_admin", ("look_partner",), "partners"),

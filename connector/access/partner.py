@@ -140,7 +140,7 @@ def check_partner_status(inquiry: Inquiry) -> Finding:
     if inquiry.relationship == "owner":
         return Finding("owner", inquiry.account, ("OWNER",))
     if inquiry.relationship != "agency":
-        return Finding("no_partnership", inquiry.account)
+        return Finding("unclear" if inquiry.relationship == "unknown" else "no_partnership", inquiry.account)
     row, answer = our_row(inquiry)
     status = str((row or {}).get("access_status") or "")
     word = next((word for part, word in _BY_STATUS if part in status.upper()), "unclear")
@@ -161,7 +161,7 @@ def check_partner_tasks(inquiry: Inquiry) -> Finding:
     if inquiry.relationship == "owner":
         return Finding("owner", inquiry.account, ("OWNER",))
     if inquiry.relationship != "agency":
-        return Finding("no_partnership", inquiry.account)
+        return Finding("unclear" if inquiry.relationship == "unknown" else "no_partnership", inquiry.account)
     row, answer = our_row(inquiry)
     if row is None or "permitted_tasks" not in row:
         return Finding("unclear", inquiry.account, answer=answer)

@@ -21,6 +21,7 @@ _META_SAYS: Final = " Meta says: "
 
 APP_CODES: Final = frozenset({3, 104, 270, 294})
 TOKEN_CODES: Final = frozenset({102, 190})
+CLOSED_CODES: Final = TOKEN_CODES | {368}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,15 @@ class Reads:
     def tier(self) -> str | None:
         """The app's tier, once an answer named it."""
         return self._caller.tier
+
+    @property
+    def met_a_closed_door(self) -> bool:
+        """Whether a read was refused for what the token is or may: 102, 190, 200 to 299, 368, 100/33."""
+        refusals = [answer.refusal for answer in self._answers.values() if answer.refusal]
+        return any(
+            one.code in CLOSED_CODES or 200 <= one.code <= 299 or (one.code, one.subcode) == (100, 33)
+            for one in refusals
+        )
 
     def node(self, path: str, **params: str) -> Answer:
         """Read a node."""

@@ -81,7 +81,7 @@ def values_of(inquiry: Inquiry, finding: Finding, wanted: tuple[str, ...], langu
         "client": (owner.name or owner.id) if owner else texts["name.client"],
         "connect": COMMANDS["connect"].format(destination=destination.name),
         "destination": destination.name,
-        "found": ", ".join(finding.found) or "–",
+        "found": ", ".join(finding.found) or texts["name.nothing"],
         "request": "…",
         "token_env": destination.token_env,
         **finding.values,

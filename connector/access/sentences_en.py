@@ -17,6 +17,7 @@ SENTENCES: Final[dict[str, str]] = {
     "who.meta": "Meta",
     "name.client": "the client's business portfolio (Business Manager)",
     "name.agency": "our business portfolio (Business Manager)",
+    "name.nothing": "nothing",
     "any.no_scope": "{asset}: cannot be looked at without the permission business_management.",
     "any.blocked": "Not looked at: {first} comes first.",
     "any.left_out": "Not looked at yet: it is asked later.",
@@ -50,7 +51,7 @@ SENTENCES: Final[dict[str, str]] = {
     "app.limited": "App {asset}: Limited access tier, about 20 writes in 5 minutes: more than 3.6 million rows would take "
     "longer than 90 minutes.",
     "app.tier_unseen": "App {asset}: Meta does not say which access tier it has. Is it Full?",
-    "app.other_app": "The token belongs to app {found}, but CONNECTOR_APP_ID is {wanted}.",
+    "app.other_app": "App {asset}: Meta does not let it inspect this token. Is CONNECTOR_APP_ID the app that made it?",
     "app.secret": "App {asset}: Meta refuses its signature: CONNECTOR_APP_ID and CONNECTOR_APP_SECRET do not fit the token.",
     "app.proof": "App {asset}: it demands a signature on every call, needs CONNECTOR_APP_ID and CONNECTOR_APP_SECRET.",
     "app.development": "App {asset}: has development level, needs App Review, or a token of an admin of app and account.",
@@ -170,6 +171,7 @@ SENTENCES: Final[dict[str, str]] = {
     "step.assign_person": "Business Settings → Accounts → Ad accounts → {account} → Assign people → the user of the token "
     "→ Manage campaigns (ADVERTISE) → Save.",
     "step.approve_request": "Business Settings → Requests, or the notice in Ads Manager → approve {agency} for {account}.",
+    "step.ask_again": "We send the request again, or you add us by hand: Users → Partners → Add → {agency_id}.",
     "step.review": "Another admin than the one who granted: Requests → Admin reviews → approve.",
     "step.change_tasks": "Business Settings → Users → Partners → {agency} → Ad accounts → {account} → Manage campaigns "
     "(ADVERTISE) → Save.",

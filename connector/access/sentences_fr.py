@@ -17,6 +17,7 @@ SENTENCES: Final[dict[str, str]] = {
     "who.meta": "Meta",
     "name.client": "portefeuille business du client (Business Manager)",
     "name.agency": "notre portefeuille business (Business Manager)",
+    "name.nothing": "rien",
     "any.no_scope": "{asset} : invérifiable sans l’autorisation business_management.",
     "any.blocked": "Non vérifié : {first} passe d’abord.",
     "any.left_out": "Pas encore vérifié : la question vient plus tard.",
@@ -50,7 +51,7 @@ SENTENCES: Final[dict[str, str]] = {
     "app.limited": "Application {asset} : niveau d’accès Limited, environ 20 écritures par 5 minutes : plus de 3,6 millions de "
     "lignes prendraient plus de 90 minutes.",
     "app.tier_unseen": "Application {asset} : Meta ne dit pas quel est son niveau d’accès. Est-ce Full ?",
-    "app.other_app": "Le jeton appartient à l’application {found}, mais CONNECTOR_APP_ID est {wanted}.",
+    "app.other_app": "Application {asset} : Meta ne la laisse pas examiner ce jeton. CONNECTOR_APP_ID est-elle celle qui l’a créé ?",
     "app.secret": "Application {asset} : Meta refuse sa signature : CONNECTOR_APP_ID et CONNECTOR_APP_SECRET ne correspondent "
     "pas au jeton.",
     "app.proof": "Application {asset} : chaque appel doit être signé, il faut CONNECTOR_APP_ID et CONNECTOR_APP_SECRET.",
@@ -177,6 +178,7 @@ SENTENCES: Final[dict[str, str]] = {
     "l’utilisateur du jeton → Gérer les campagnes (ADVERTISE) → Enregistrer.",
     "step.approve_request": "Paramètres business → Demandes, ou l’avis dans le Gestionnaire de publicités → approuver {agency} "
     "pour {account}.",
+    "step.ask_again": "Nous renvoyons la demande, ou vous nous ajoutez à la main : Utilisateurs → Partenaires → Ajouter → {agency_id}.",
     "step.review": "Un autre administrateur que celui qui a accordé l’accès : Demandes → Validations → approuver.",
     "step.change_tasks": "Paramètres business → Utilisateurs → Partenaires → {agency} → Comptes publicitaires → {account} → "
     "Gérer les campagnes (ADVERTISE) → Enregistrer.",

@@ -17,6 +17,7 @@ SENTENCES: Final[dict[str, str]] = {
     "who.meta": "Meta",
     "name.client": "クライアントのビジネスポートフォリオ(旧ビジネスマネージャ)",
     "name.agency": "弊社のビジネスポートフォリオ(旧ビジネスマネージャ)",
+    "name.nothing": "なし",
     "any.no_scope": "{asset}:business_managementの許可がないため確認できません。",
     "any.blocked": "未確認:先に{first}を解決してください。",
     "any.left_out": "まだ確認していません:後で確認します。",
@@ -49,7 +50,7 @@ SENTENCES: Final[dict[str, str]] = {
     "app.ok": "アプリ{asset}:アクセス階層はFullです。",
     "app.limited": "アプリ{asset}:アクセス階層はLimited(5分に約20回の書き込み)です。360万行を超えると90分以上かかります。",
     "app.tier_unseen": "アプリ{asset}:アクセス階層についてMetaから回答がありません。Fullですか。",
-    "app.other_app": "トークンはアプリ{found}のものですが、CONNECTOR_APP_IDは{wanted}です。",
+    "app.other_app": "アプリ{asset}:このトークンを調べる権限がありません。CONNECTOR_APP_IDはトークンを発行したアプリですか。",
     "app.secret": "アプリ{asset}:Metaが署名を受け付けません。CONNECTOR_APP_IDとCONNECTOR_APP_SECRETがトークンと合いません。",
     "app.proof": "アプリ{asset}:すべての呼び出しに署名が必要です。CONNECTOR_APP_IDとCONNECTOR_APP_SECRETが必要です。",
     "app.development": "アプリ{asset}:開発レベルです。アプリレビュー、またはアプリとアカウント両方の管理者のトークンが必要です。",
@@ -168,6 +169,7 @@ SENTENCES: Final[dict[str, str]] = {
     "step.assign_person": "ビジネス設定 → アカウント → 広告アカウント → {account} → メンバーを割り当て → トークンのユーザー → "
     "キャンペーンの管理(ADVERTISE)→ 保存。",
     "step.approve_request": "ビジネス設定 → リクエスト、または広告マネージャの通知 → {account}への{agency}のアクセスを承認します。",
+    "step.ask_again": "弊社からリクエストを再送します。手動の場合:ユーザー → パートナー → 追加 → {agency_id}。",
     "step.review": "付与した方とは別の管理者:リクエスト → 管理者の承認 → 承認します。",
     "step.change_tasks": "ビジネス設定 → ユーザー → パートナー → {agency} → 広告アカウント → {account} → キャンペーンの管理(ADVERTISE)→ 保存。",
     "step.fewer_tasks": "ビジネス設定 → ユーザー → パートナー → {agency} → 広告アカウント → {account} → 広告アカウントの管理を外すか、"

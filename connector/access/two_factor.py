@@ -20,7 +20,7 @@ OFF: Final = frozenset({"disabled", "inactive", "not_active", "not_enabled", "no
 
 
 def check_two_factor(inquiry: Inquiry) -> Finding:
-    """Check 17: read the setting of both portfolios, and of our own people whether theirs is on."""
+    """Check 17: both portfolios demand two-factor authentication of everyone, and our own people have it on."""
     parties = {one.id: one for one in (inquiry.owner, inquiry.agency) if one}
     if not parties:
         return Finding("unclear", inquiry.account)

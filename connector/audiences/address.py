@@ -99,13 +99,11 @@ def address_of(origin: Origin, version: str, path: str, params: Mapping[str, obj
         for name, value in params.items()
         if value is not None
     }
-    # A path from a link of Meta's own begins with a slash and has its version already.
-    below = path if path.startswith("/") else f"/{version}/{path}"
-    return f"{origin}{below}" + (f"?{urlencode(query)}" if query else "")
+    return f"{origin}/{version}/{path}" + (f"?{urlencode(query)}" if query else "")
 
 
 def read_link(link: str, origin: Origin) -> tuple[str, dict[str, str]] | None:
-    """Take a ``paging.next`` link apart: path below the origin, and parameters without secrets.
+    """Take a ``paging.next`` link apart: path below the version, and parameters without secrets.
 
     Nothing when it leads to another host, which must never see the token.
     """
@@ -114,7 +112,7 @@ def read_link(link: str, origin: Origin) -> tuple[str, dict[str, str]] | None:
         return None
     parts = urlsplit(link)
     query = {name: value for name, value in parse_qsl(parts.query) if name not in _SECRETS}
-    return parts.path.removeprefix(origin.prefix), query
+    return re.sub(r"\A/(v[\d.]+/)?", "", parts.path.removeprefix(origin.prefix)), query
 
 
 def checked_version(text: str) -> str:
@@ -136,7 +134,7 @@ def checked_path(path: str) -> str:
     Raises:
         ConfigError: A part is empty or holds a character that no id of Meta's has.
     """
-    if path and (not re.fullmatch(r"/?[\w.-]+(/[\w.-]+)*", path, re.ASCII) or ".." in path):
+    if path and (not re.fullmatch(r"[\w.-]+(/[\w.-]+)*", path, re.ASCII) or ".." in path):
         raise ConfigError("An id in the address of a call is empty, or is no id of Meta's.", code="config.id")
     return path
 

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+import polars_hash as plh
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_SEEDS = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F)
+_ODD = pl.lit(0x9E3779B97F4A7C15F39CC0605CEDC835, dtype=pl.UInt128)  # the golden ratio's first 128 bits
 
 
 class DigestSet:
@@ -27,7 +28,7 @@ class DigestSet:
         return sum(len(run[0]) for run in self._runs)
 
     def contains(self, rows: pl.Series) -> pl.Series:
-        """Tell for each of ``rows`` (pairs from :func:`identify`) whether it is in the set; null is not."""
+        """Tell for each of ``rows`` (identities from :func:`identify`) whether it is in the set; null is not."""
         first, second, present = _split(rows)
         order = np.argsort(first)  # sorted look-ups walk the runs in one direction: cache-friendly
         found = np.zeros(len(first), dtype=bool)
@@ -59,21 +60,23 @@ class DigestSet:
 
 
 def identify(frame: pl.DataFrame, columns: list[str]) -> pl.Series:
-    """Give each row of ``frame`` its two hashes over ``columns``; null where all of them are null.
+    """Give each row of ``frame`` a 128-bit identity over ``columns``, the same on every machine and in every version.
 
-    The hashes hold within one run only: polars' row hash may change from version to version.
+    Each cell's XXH3 times an odd constant's power by place: cheap, stable, no text is put together. Null where all of the
+    cells are null.
     """
-    chosen = frame.select(columns)
-    blank = chosen.select(pl.all_horizontal(pl.all().is_null())).to_series()
-    pair = pl.DataFrame(
-        {"first": chosen.hash_rows(seed=_SEEDS[0]), "second": chosen.hash_rows(seed=_SEEDS[1])}
-    ).to_struct("rows")
-    return pl.select(pl.when(~blank).then(pair)).to_series()
+    total = pl.lit(len(columns), dtype=pl.UInt128)
+    for column in columns:
+        total = total * _ODD + plh.col(column).nchash.xxh3_128().fill_null(0)
+    blank = pl.all_horizontal(pl.col(columns).is_null())
+    return frame.select(pl.when(~blank).then(total).alias("identity")).to_series()
 
 
 def _split(rows: pl.Series) -> tuple[NDArray[np.uint64], NDArray[np.uint32], NDArray[np.bool_]]:
-    fields = rows.struct
-    present = rows.is_not_null().to_numpy()
-    first = fields.field("first").fill_null(0).to_numpy()
-    second = (fields.field("second").fill_null(0) % 2**32).cast(pl.UInt32).to_numpy()
-    return first, second, present
+    """Cut identities into 64 bits to sort by and 32 to make sure."""
+    whole = rows.fill_null(0).alias("whole").to_frame()
+    parts = whole.select(
+        first=(pl.col("whole") // pl.lit(2**64, dtype=pl.UInt128)).cast(pl.UInt64),
+        second=(pl.col("whole") % pl.lit(2**32, dtype=pl.UInt128)).cast(pl.UInt32),
+    )
+    return parts["first"].to_numpy(), parts["second"].to_numpy(), rows.is_not_null().to_numpy()

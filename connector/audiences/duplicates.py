@@ -13,6 +13,10 @@ import polars as pl
 from connector.audiences.digest_set import DigestSet, identify
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from connector.audiences.ledger import Ledger
     from connector.hashing import Hashed
 
 
@@ -22,6 +26,13 @@ class Duplicates:
     def __init__(self) -> None:
         self._cells = DigestSet()
         self._ids = DigestSet()
+
+    def remember(self, ledger: Ledger, numbers: NDArray[np.int64]) -> None:
+        """Let members that stay as they are count as seen, so that nobody is sent beside their own duplicate."""
+        for frame in ledger.details(numbers, ("cells_high", "cells_low", "external_id")):
+            high, low = (pl.col(name).cast(pl.UInt128) for name in ("cells_high", "cells_low"))
+            self._cells.add(frame.select((high * pl.lit(2**64, dtype=pl.UInt128) + low).alias("identity")).to_series())
+            self._ids.add(identify(frame, ["external_id"]))
 
     def firsts(self, hashed: Hashed, profiles: pl.Series, columns: list[str]) -> pl.Series:
         """Tell per row whether it is the first of its kind, and remember those that are.
@@ -45,18 +56,16 @@ class Duplicates:
 
 def _firsts_within(profiles: pl.Series, cells: pl.Series, ids: pl.Series | None, open_: pl.Series) -> pl.Series:
     """Tell per row whether no earlier, accepted row of this very frame is the same."""
-    table = pl.DataFrame({"profile": profiles, "cells": cells.struct.field("first"), "open": open_}).with_row_index(
-        "at"
-    )
-    ids_column = ids.struct.field("first") if ids is not None else pl.Series([None], dtype=pl.UInt64)
-    table = table.with_columns(ids_column.alias("id"))
+    table = pl.DataFrame({"profile": profiles, "cells": cells, "open": open_}).with_row_index("at")
+    table = table.with_columns(ids.alias("id") if ids is not None else pl.lit(None, dtype=pl.UInt128).alias("id"))
     table = table.filter("open")
     twice = pl.col("cells").is_duplicated()
     if ids is not None:
         mains = pl.col("id").filter(pl.col("profile").is_first_distinct() & pl.col("id").is_not_null())
         repeated = table.select(mains).filter(pl.col("id").is_duplicated())["id"].unique()
         twice |= pl.col("id").is_in(repeated.implode())
-    touched = table.filter(twice.any().over("profile"))
+    table = table.with_columns(twice=twice)  # over the whole frame, before it is looked at profile by profile
+    touched = table.filter(pl.col("twice").any().over("profile"))
     if touched.is_empty():
         return open_
     # Only the rows that meet another one in this frame: who wins can depend on who won before, so one at a time.

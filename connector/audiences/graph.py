@@ -1,8 +1,7 @@
 """Meta's Graph API over HTTP: one connection pool, one pace, refusals as our errors.
 
 Owns the sockets and is the only module that imports an HTTP library. Must not know what a call means: paths and bodies come
-in finished, JSON goes out. Nothing here logs: addresses may hold secrets, and httpx's client would log them, which is why
-its transport is called directly.
+in finished, JSON goes out. Addresses may hold secrets; httpx's client would log them, so its transport is called directly.
 """
 
 from __future__ import annotations
@@ -12,12 +11,12 @@ import re
 import ssl
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
 import httpx
 
-from connector.audiences import graph_errors as errors
+from connector.audiences import graph_errors as rules
 from connector.audiences.address import (
     Origin,
     address_of,
@@ -29,6 +28,7 @@ from connector.audiences.address import (
 )
 from connector.audiences.answers import JsonObject, read_int, read_object, read_objects, read_text
 from connector.audiences.credentials import credentials
+from connector.audiences.failures import Failure, broken, read_answer
 from connector.audiences.pace import Pace, Patience, Wait
 from connector.errors import ConfigError, ConnectorError, RejectedError, TransientError
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     # What one request came to, and the headers of the answer.
-    _Answer: TypeAlias = tuple[JsonObject | errors.Failure, Mapping[str, str]]
+    _Answer: TypeAlias = tuple[JsonObject | Failure, Mapping[str, str]]
 
 Piece: TypeAlias = bytes | bytearray | memoryview
 Body: TypeAlias = Piece | tuple[Piece, ...]
@@ -97,8 +97,8 @@ class _Request:
 
     method: str
     path: str
-    params: Mapping[str, object]
-    body: Body | Callable[[], Body] | None
+    params: Mapping[str, object] = field(repr=False)  # may hold the secrets of a login
+    body: Body | Callable[[], Body] | None = field(repr=False)
     account: str | None
     idempotent: bool
     divisible: bool
@@ -269,23 +269,24 @@ class Graph:
                 outcome, headers = self._attempt(request, account)
             if isinstance(outcome, dict):
                 return outcome
+            call, secrets = request.call, self._credentials.secrets
             last = outcome.error(
-                request.path, account=account, secrets=self._credentials.secrets, attempts=request.call.attempts
+                request.path, account=account, secrets=secrets, attempts=call.attempts, uncertain=call.uncertain
             )
             again = self._again(outcome, request, tries)
             if again == "no":
                 raise last
             if again == "yes":
                 tries += 1
-                request.call.uncertain |= outcome.fault.received
+                call.uncertain |= outcome.fault.received
             if again == "delayed" or self.pace.names_wait(headers):
-                request.call.throttled += 1
+                call.throttled += 1
                 # Code 4 is the app's limit: every account has to wait.
                 self.pace.throttled(headers, None if outcome.fault.code == 4 else account)
             else:
                 self.pace.pause(self.pace.back_off(tries - 1), account, patience=self._patience)
 
-    def _again(self, failure: errors.Failure, request: _Request, tries: int) -> errors.Retry:
+    def _again(self, failure: Failure, request: _Request, tries: int) -> rules.Retry:
         """Say whether to send that request again: a throttle was certainly not carried out, other failures may have been."""
         rule = failure.rule
         if rule.retry == "delayed":
@@ -331,10 +332,10 @@ class Graph:
         except httpx.HTTPError as problem:
             return _network_failure(problem, stream), {}
         request.call.seconds = time.perf_counter() - started
-        outcome = _outcome(content, response.status_code, len(url))
+        outcome = read_answer(content, response.status_code, address_length=len(url))
         if isinstance(outcome, dict):
             upload = request.call.seconds if request.divisible and body is not None else None
-            self.pace.observe(response.headers, account, seconds=upload)
+            self.pace.observe(response.headers, account, seconds=upload, size=stream.length)
         return outcome, response.headers
 
     def _following(self, page: JsonObject, path: str) -> tuple[str, dict[str, str]] | None:
@@ -352,47 +353,38 @@ class Graph:
         return following
 
 
-def _outcome(content: bytes, status: int, address_length: int) -> JsonObject | errors.Failure:
-    """The answer as an object: a bare ``true`` becomes ``success``, a bare list ``data``."""
-    try:
-        answer = json.loads(content)
-    except (ValueError, RecursionError):
-        return errors.unreadable(content, status, address_length=address_length)
-    failure = errors.refusal_in(answer, status)
-    if failure is not None:
-        return failure
-    if isinstance(answer, dict):
-        return answer
-    if isinstance(answer, bool):
-        return {"success": answer}
-    return {"data": answer} if isinstance(answer, list) else errors.broken(errors.TRUNCATED, status=status)
-
-
 def _content(response: httpx.Response) -> bytes:
-    parts, length = [], 0
+    content = bytearray()
     for part in response.iter_bytes():
-        length += len(part)
-        if length > _LARGEST_ANSWER:
+        content += part
+        if len(content) > _LARGEST_ANSWER:
             raise httpx.DecodingError("too long")
-        parts.append(part)
-    return b"".join(parts)
+    return bytes(content)
 
 
-def _network_failure(problem: httpx.HTTPError, stream: _Pieces) -> errors.Failure:
+def _network_failure(problem: httpx.HTTPError, stream: _Pieces) -> Failure:
     """Name what the network did. The library's exception is dropped: its text and request are not ours to show."""
-    cause: BaseException | None = problem
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return errors.broken(errors.CERTIFICATE, received=False)
-        cause = cause.__cause__ or cause.__context__
+    if _is_about_certificate(problem):
+        return broken(rules.CERTIFICATE, received=False)
     if isinstance(problem, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError):
-        return errors.broken(errors.NO_CONNECTION, received=False)
+        return broken(rules.NO_CONNECTION, received=False)
     if isinstance(problem, httpx.TimeoutException):
-        return errors.broken(errors.TIMED_OUT, received=stream.sent)
+        return broken(rules.TIMED_OUT, received=stream.sent)
     if isinstance(problem, httpx.DecodingError):
-        return errors.broken(errors.TRUNCATED)
+        return broken(rules.TRUNCATED)
     # A server that hangs up in the middle of a body often means to say 413.
-    return errors.broken(errors.CUT, received=stream.sent, smaller=not stream.sent)
+    return broken(rules.CUT, received=stream.sent, smaller=not stream.sent)
+
+
+def _is_about_certificate(problem: BaseException) -> bool:
+    seen: set[int] = set()
+    cause: BaseException | None = problem
+    while cause is not None and id(cause) not in seen:  # a chain of causes can be a circle
+        seen.add(id(cause))
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 def _transport(origin: Origin, connections: int) -> httpx.HTTPTransport:

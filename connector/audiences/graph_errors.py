@@ -1,20 +1,18 @@
 """What Meta's refusals mean: one ordered table from code and subcode to an error, a hint and a word on retrying.
 
-Owns the table and the sentences people read. Must not know how a request is sent, and never reads ``error.message``: its
-wording changes without notice (meta-graph-api.md, 8). Whatever Meta writes for people is shown only after ``redact``.
+Owns the table and the sentences people read. Must not know how a request is sent, nor what Meta's texts say: their wording
+changes without notice (meta-graph-api.md, 8).
 """
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from connector.audiences.redaction import redact
-from connector.errors import AccessError, ConfigError, ConnectorError, GraphFault, RejectedError, TransientError
+from connector.errors import AccessError, ConfigError, ConnectorError, RejectedError, TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection
 
 Retry = Literal["no", "yes", "delayed", "later"]
 """``yes``: the same request again after a back-off; ``delayed``: a throttle, all calls of the account wait;
@@ -294,39 +292,6 @@ TRANSPORT: Final[tuple[Rule, ...]] = (
 # fmt: on
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """One call that did not succeed: the row it fell under, Meta's codes, and what Meta writes for people (unredacted)."""
-
-    rule: Rule
-    fault: GraphFault
-    fbtrace_id: str | None = None
-    texts: tuple[str, ...] = ()
-
-    def error(self, where: str, *, account: str | None, secrets: Iterable[str], attempts: int = 1) -> ConnectorError:
-        """Build the error to raise: our sentence, then Meta's words, then the trace id; never the request.
-
-        Args:
-            where: The path of the call, ids and edge only.
-            account: The ad account for the terms link, with or without ``act_``.
-            secrets: Texts that must not appear, whatever Meta wrote.
-            attempts: How often the call was made.
-        """
-        shown = [redact(text, secrets) for text in dict.fromkeys(self.texts)]
-        message = f"{where}: {self.rule.says}" + (f" ({attempts} attempts)" if attempts > 1 else "") + "."
-        if shown:
-            message += f" Meta says: {' – '.join(shown)}"
-        # A row of code 1 is about size only when it comes again (meta-graph-api.md, 8).
-        smaller = self.fault.smaller or (self.rule.smaller and attempts > 1)
-        return self.rule.error(
-            message,
-            code=self.rule.word,
-            hint=self.rule.hint.replace("{account}", (account or "").removeprefix("act_")),
-            fbtrace_id=self.fbtrace_id,
-            fault=replace(self.fault, smaller=smaller),
-        )
-
-
 def rule_for(code: int, subcode: int | None = None, *, is_transient: bool = False, status: int | None = None) -> Rule:
     """Find the row: Meta's word on retrying first, then the code, then the status, then the guess.
 
@@ -340,10 +305,11 @@ def rule_for(code: int, subcode: int | None = None, *, is_transient: bool = Fals
     rule = next((row for row in RULES if row.matches(code, subcode)), None)
     if is_transient and (rule is None or rule.retry == "no"):
         return TRANSIENT
-    return rule or _by_status(status)
+    return rule or by_status(status)
 
 
-def _by_status(status: int | None) -> Rule:
+def by_status(status: int | None) -> Rule:
+    """Find the row for an answer whose body says nothing we know."""
     if status is None:
         return UNKNOWN
     if status >= 500:
@@ -351,50 +317,3 @@ def _by_status(status: int | None) -> Rule:
     return {401: UNKNOWN_DENIED, 403: UNKNOWN_DENIED, 413: TOO_LARGE, 414: URL_TOO_LONG, 429: THROTTLED}.get(
         status, UNKNOWN
     )
-
-
-def refusal_in(answer: object, status: int) -> Failure | None:
-    """Read Meta's error envelope; nothing when the answer is no refusal.
-
-    The body decides, the status only where the body is silent.
-    """
-    envelope = answer.get("error") if isinstance(answer, dict) else None
-    if not isinstance(envelope, dict):
-        return None if status < 400 else broken(_by_status(status), status=status)
-    code, subcode = _number(envelope.get("code")), _number(envelope.get("error_subcode"))
-    transient = envelope.get("is_transient") is True
-    rule = _by_status(status) if code is None else rule_for(code, subcode, is_transient=transient, status=status)
-    trace = envelope.get("fbtrace_id")
-    texts = (envelope.get("error_user_title"), envelope.get("error_user_msg"))
-    return Failure(
-        rule,
-        GraphFault(code, subcode, status=status, is_transient=transient, smaller=rule is TOO_LARGE),
-        fbtrace_id=trace if isinstance(trace, str) and re.fullmatch(r"[\w-]{1,64}", trace, re.ASCII) else None,
-        texts=tuple(text for text in texts if isinstance(text, str) and text.strip()),
-    )
-
-
-def broken(rule: Rule, *, status: int | None = None, smaller: bool = False, received: bool = True) -> Failure:
-    """Describe a call without an envelope: a web page, a cut connection, a time-out."""
-    too_much = smaller or rule in (TOO_LARGE, HTML)
-    return Failure(rule, GraphFault(None, status=status, smaller=too_much, received=received))
-
-
-def unreadable(body: bytes, status: int, *, address_length: int = 0) -> Failure:
-    """Name what came back where JSON was due; ``address_length`` is that of the call's URL, in characters."""
-    start = body[:64].lstrip()
-    rule = _by_status(status)
-    if rule in (TOO_LARGE, THROTTLED, URL_TOO_LONG):
-        return broken(rule, status=status)
-    if not start:
-        return broken(EMPTY, status=status)
-    # An address past 8,000 characters is answered with a web page (meta-graph-api.md, 0); it will be again.
-    if address_length > 8000:
-        return broken(URL_TOO_LONG, status=status)
-    return broken(TRUNCATED if start[:1] in (b"{", b"[") else HTML, status=status)
-
-
-def _number(value: object) -> int | None:
-    if isinstance(value, int):
-        return None if isinstance(value, bool) else value
-    return int(value) if isinstance(value, str) and re.fullmatch(r"-?\d{1,12}", value, re.ASCII) else None

@@ -67,8 +67,9 @@ class _Lane:
     reason: Reason = "throttled"
     last_start: float = -math.inf
     throttles: int = 0
-    # Parallelism: the best latency met, this round's answers, and whether the first fast rise is over.
+    # Parallelism: the best mean latency of a round, this round's, the largest body, and whether the fast rise is over.
     best: float = math.inf
+    largest: int = 0
     round: list[float] = field(default_factory=list)
     steady: bool = False
 
@@ -195,13 +196,16 @@ class Pace:
                 self._spend(seconds, after)
             self._rest(Wait(reason, seconds, self._time_after(seconds), account), patience)
 
-    def observe(self, headers: Mapping[str, str], account: str | None = None, *, seconds: float | None = None) -> None:
+    def observe(
+        self, headers: Mapping[str, str], account: str | None = None, *, seconds: float | None = None, size: int = 0
+    ) -> None:
         """Take in the headers of an answer that was no throttle.
 
         Args:
             headers: The answer's headers, names in lower case or a case-blind mapping.
             account: The ad account of the call.
             seconds: How long an upload took; ``None`` for calls whose latency says nothing.
+            size: Bytes of the upload.
         """
         with self._room:
             now = self._clock()
@@ -213,7 +217,7 @@ class Pace:
             lane = self._lane(account)
             if seconds is not None and now - seconds >= lane.stopped_until:
                 lane.throttles = 0
-                self._adapt(lane, seconds)
+                self._adapt(lane, seconds, size)
             self._room.notify_all()
 
     def throttled(self, headers: Mapping[str, str], account: str | None = None) -> None:
@@ -332,16 +336,26 @@ class Pace:
         if until > lane.stopped_until:
             lane.stopped_until, lane.reason = until, reason
 
-    def _adapt(self, lane: _Lane, seconds: float) -> None:
-        """Raise the limit while latency holds: by one an answer at first, later by one a round; lower it when it doubles."""
-        lane.best = min(seconds, lane.best * 1.01)
+    def _adapt(self, lane: _Lane, seconds: float, size: int) -> None:
+        """Raise the limit while latency holds: by one an answer at first, later by one a round; lower it when it doubles.
+
+        The measure is the best mean of a round, not the best answer, which may be luck; and never drifts upwards, or it
+        would take the queue that we cause ourselves for normal. A round is as many answers as calls in flight.
+        """
+        if size * 2 < lane.largest:  # the last, short batch says nothing
+            return
+        if size > lane.largest * 2:
+            lane.best = math.inf
+            lane.round.clear()
+        lane.largest = max(lane.largest, size)
         lane.round.append(seconds)
-        if not lane.steady and seconds <= 1.5 * lane.best:
+        if not lane.steady and seconds <= 1.5 * lane.best < math.inf:
             lane.limit = min(self._most, lane.limit + 1)
         if len(lane.round) < lane.limit:
             return
         mean = sum(lane.round) / len(lane.round)
         lane.round.clear()
+        lane.best = min(lane.best, mean)
         if mean > 2.0 * lane.best:
             lane.steady = True
             lane.limit = max(min(self._start, lane.limit), lane.limit - 1)

@@ -6,6 +6,7 @@ because ``num_received`` and ``num_invalid_entries`` are totals of the session, 
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import threading
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from connector.audiences.batch import Batch
     from connector.audiences.graph import Graph
 
-Operation = Literal["add", "remove"]
+Operation = Literal["add", "remove", "replace"]
 SMALLEST = 100  # a request of so few rows that fails for its size will not get better
 
 
@@ -57,8 +58,10 @@ class Upload:
     """Sends batches in one session. Use once.
 
     Args:
+        operation: ``add``, ``remove``, or ``replace`` (the whole audience, atomically; meta-graph-api.md §2.3).
         in_flight: Requests under way at once; the pace may allow fewer.
         on_receipt: Called in the calling thread for every acknowledged request.
+        on_rows: Called in the calling thread with the number of rows, from the first on, that are all acknowledged.
         before_batch: Called in the calling thread before each batch leaves; raise there to stop between batches.
     """
 
@@ -71,15 +74,17 @@ class Upload:
         operation: Operation,
         in_flight: int,
         on_receipt: Callable[[Receipt], None],
+        on_rows: Callable[[int], None] = lambda _: None,
         before_batch: Callable[[], None] = lambda: None,
         stop: threading.Event | None = None,
     ) -> None:
         self._graph = graph
-        self._path = f"{audience_id}/users"
+        self._path = f"{audience_id}/{'usersreplace' if operation == 'replace' else 'users'}"
         self._account = account
         self._operation = operation
         self._in_flight = in_flight
         self._on_receipt = on_receipt
+        self._on_rows = on_rows
         self._before_batch = before_batch
         self._stop = stop or threading.Event()
         # Under 2^53, so that no JSON parser on the way rounds it.
@@ -87,6 +92,8 @@ class Upload:
         self._seq = 0
         self._lock = threading.Lock()
         self._rows = self._received = self._invalid = 0
+        self._pending: dict[Future[list[Receipt]], int] = {}
+        self._done: list[int | None] = []  # rows of each batch once it is acknowledged
 
     def send(self, batches: Iterable[Batch]) -> Outcome:
         """Send every batch; returns when all are acknowledged.
@@ -95,54 +102,63 @@ class Upload:
             InterruptedRunError: ``stop`` was set; requests under way were waited for and are acknowledged.
             ConnectorError: what Meta answered to a batch, after those under way are acknowledged.
         """
-        pending: set[Future[list[Receipt]]] = set()
         with ThreadPoolExecutor(self._in_flight, thread_name_prefix="upload") as pool:
             try:
                 for batch, last in _with_last(batches):
                     self._before_batch()
-                    while pending and (last or len(pending) >= self._in_flight):
-                        pending = self._settle(pending)
+                    self._wait_for_room(last=last)
                     self._check_stop()
-                    pending.add(pool.submit(self._send, batch, last=last))
-                while pending:
-                    pending = self._settle(pending)
+                    self._pending[pool.submit(self._send, batch, last=last)] = len(self._done)
+                    self._done.append(None)
+                while self._pending:
+                    self._settle()
             except BaseException:
-                self._acknowledge_finished(pending)
+                self._abandon()
                 raise
         return Outcome(self._rows, self._received, self._invalid)
+
+    def _wait_for_room(self, *, last: bool) -> None:
+        """The last batch goes alone and last; the first one of a replace starts it and goes alone too."""
+        while self._pending:
+            starts = self._operation == "replace" and len(self._done) == 1
+            if not (last or starts or len(self._pending) >= self._in_flight):
+                return
+            self._settle()
 
     def _check_stop(self) -> None:
         if self._stop.is_set():
             raise InterruptedRunError("stopped between batches", hint="Run the same command again to go on.")
 
-    def _settle(self, pending: set[Future[list[Receipt]]]) -> set[Future[list[Receipt]]]:
+    def _settle(self) -> None:
         """Wait until something is answered and acknowledge it; the first failure is raised."""
-        done, rest = wait(pending, return_when=FIRST_COMPLETED)
         failed: BaseException | None = None
-        for future in done:
+        for future in wait(self._pending, return_when=FIRST_COMPLETED).done:
+            index = self._pending.pop(future)
             error = future.exception()
             if error is None:
-                self._acknowledge(future.result())
+                self._acknowledge(index, future.result())
             failed = failed or error
         if failed is not None:
-            self._acknowledge_finished(rest)
             raise failed
-        return rest
 
-    def _acknowledge_finished(self, pending: set[Future[list[Receipt]]]) -> None:
-        """After a failure: wait for what is under way and keep every good answer."""
-        for future in pending:
+    def _abandon(self) -> None:
+        """After a failure: drop what has not begun, wait for what is under way and keep every good answer."""
+        for future in self._pending:
             future.cancel()
-        for future in wait(pending).done:
+        wait(self._pending)
+        for future, index in list(self._pending.items()):
             if not future.cancelled() and future.exception() is None:
-                self._acknowledge(future.result())
+                self._acknowledge(index, future.result())
+        self._pending.clear()
 
-    def _acknowledge(self, receipts: list[Receipt]) -> None:
+    def _acknowledge(self, index: int, receipts: list[Receipt]) -> None:
         for receipt in receipts:
             self._rows += receipt.rows
             self._received = max(self._received, receipt.received)
             self._invalid = max(self._invalid, receipt.invalid)
             self._on_receipt(receipt)
+        self._done[index] = sum(receipt.rows for receipt in receipts)
+        self._on_rows(sum(rows for rows in itertools.takewhile(lambda n: n is not None, self._done) if rows))
 
     def _send(self, batch: Batch, *, last: bool) -> list[Receipt]:
         """Send one batch; a request that was too large is cut in halves until it passes or is very small."""
@@ -168,7 +184,7 @@ class Upload:
             return finished
 
         call = Call()
-        if self._operation == "add":
+        if self._operation != "remove":
             answer = self._graph.post(self._path, body=body, account=self._account, idempotent=True, call=call)
         else:
             answer = self._graph.delete(self._path, body=body, account=self._account, call=call)

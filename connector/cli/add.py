@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from connector.access.data_terms import DATA_TERMS, DATA_TERMS_VERSION
 from connector.cli import render
@@ -18,6 +19,7 @@ from connector.destinations import DestinationWish, add_destination
 from connector.errors import ConfigError
 from connector.yaml_file import StrictModel, read_yaml
 
+TERMS = DATA_TERMS.replace("\n   ", " ")  # help pages break lines where the terminal ends
 app = typer.Typer(help="Connect an export destination.", no_args_is_help=True)
 
 
@@ -36,6 +38,7 @@ class DestinationModel(StrictModel):
 
 @app.command(
     "destination",
+    help=f"Prove access to an ad account, take or create an audience, and store both under NAME.\n\n{TERMS}",
     epilog="Example: connector add destination loyalty --ad-account act_123 --new-audience 'Loyal customers' --accept-data-terms",
 )
 def destination(
@@ -60,11 +63,7 @@ def destination(
     workspace: Workspace = HERE,
     as_json: Json = False,
 ) -> None:
-    """Prove access to an ad account, take or create an audience, and store both under NAME.
-
-    The data terms: personal data leaves your compliance boundary on your instruction when an export runs; you must see for
-    yourself that Meta meets your privacy and security duties.
-    """
+    """Prove access to an ad account, take or create an audience, and store both under NAME."""
 
     def work() -> Answer:
         config = Config.load(workspace)
@@ -74,7 +73,8 @@ def destination(
         )  # fmt: skip
         wish = _wish(name, given, file, ask=sys.stdin.isatty() and not as_json)
         made = add_destination(config, wish)
-        shown = f"[bold green]{made.name}[/] sends to audience “{made.audience_name}” ({made.audience_id}) of {made.ad_account}."
+        title = escape(made.audience_name or "")
+        shown = f"[bold green]{made.name}[/] sends to audience “{title}” ({made.audience_id}) of {made.ad_account}."
         return Answer({"destination": asdict(made)}, f"{shown}\nNext: connector export segment NAME --to {made.name}")
 
     respond("add destination", work, as_json=as_json)

@@ -20,7 +20,8 @@ from connector.cli.start import load_server
 from connector.config import Config
 from connector.destinations import DestinationWish, add_destination
 from connector.errors import ConfigError, TransientError
-from connector.export import Options, export_segment
+from connector.export import export_segment
+from connector.job import Options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -53,7 +53,8 @@ def explain_value(
 
 def _shown(found: Explanation, value: str) -> str:
     lines = [f"[bold]{found.key}[/]  {escape(value)}"]
-    lines += [f"  {escape(step)}" for step in found.to_json()["steps"]]
+    width = max((len(step.name) for step in found.steps), default=0)
+    lines += [f"  {step.name:<{width}}  [dim]→[/] {escape(step.value)}" for step in found.steps]
     if found.parts:
         for code, part in found.parts.items():
             lines.append(f"  [bold]{code}[/]  {part['normalised'] or 'blank'}  [dim]{part['sha256'] or ''}[/]")
@@ -85,7 +86,7 @@ def _explained(numbered: list[tuple[int, str]]) -> list[str]:
     ]
 
 
-def _asked(number: int, line: str) -> dict[str, object]:
+def _asked(number: int, line: str) -> dict[str, Any]:
     try:
         item = json.loads(line)
     except ValueError:

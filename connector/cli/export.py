@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Group
+from rich.markup import escape
 
 from connector.cli import render
 from connector.cli.answer import Answer, first_exit, respond, stop_on_signals
-from connector.cli.options import HERE, Json, To, Workspace
+from connector.cli.options import HERE, Json, To, Workspace, Yes
 from connector.config import Config, Mode
 from connector.errors import ConfigError, ConnectorError
-from connector.export import Options, export_segment
+from connector.export import export_segment
+from connector.job import Options
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from connector.report import Report
 
 export = typer.Typer(help="Send a segment to its destinations.", no_args_is_help=True)
@@ -35,14 +39,17 @@ def export_it(
     full: Annotated[bool, typer.Option("--full", help="Forget what is unchanged and send all.")] = False,
     allow_shrink: Annotated[bool, typer.Option("--allow-shrink", help="Go on although a guard would stop.")] = False,
     in_flight: Annotated[int, typer.Option("--in-flight", min=1, max=16, help="Requests under way at once.")] = 4,
+    yes: Yes = False,
     workspace: Workspace = HERE,
     as_json: Json = False,
 ) -> None:
     """Prove access, then normalise, hash and send a segment, and account for every profile."""
-    del full  # without a ledger every run sends all
 
     def work() -> Answer:
-        options = Options(mode=mode, dry_run=dry_run, limit=limit, allow_shrink=allow_shrink, in_flight=in_flight)
+        options = Options(
+            mode=mode, dry_run=dry_run, limit=limit, full=full, allow_shrink=allow_shrink, replace_confirmed=yes,
+            in_flight=in_flight,
+        )  # fmt: skip
         return run_exports(workspace, name, to, options, quiet=as_json)
 
     respond("export segment", work, as_json=as_json)
@@ -83,7 +90,9 @@ def _one(config: Config, name: str, target: str, options: Options) -> tuple[str,
 
 
 def _several(outcomes: list[tuple[str, Report | ConnectorError]]) -> Answer:
-    data, shown, first_error = [], [], None
+    data: list[dict[str, Any]] = []
+    shown: list[RenderableType] = []
+    first_error: ConnectorError | None = None
     for target, outcome in outcomes:
         if isinstance(outcome, ConnectorError):
             first_error = first_error or outcome
@@ -93,7 +102,7 @@ def _several(outcomes: list[tuple[str, Report | ConnectorError]]) -> Answer:
                     "error": {"code": outcome.code, "message": outcome.message, "hint": outcome.hint},
                 }
             )
-            shown.append(f"[bold red]{target}[/] {outcome}")
+            shown.append(f"[bold red]{escape(target)}[/] {escape(str(outcome))}")
         else:
             data.append(outcome.to_json())
             shown.append(render.report(outcome))

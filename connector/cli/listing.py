@@ -76,7 +76,9 @@ def destinations(workspace: Workspace = HERE, as_json: Json = False) -> None:
 
 @list_.command("runs", epilog="Example: connector list runs --limit 10")
 def runs(
-    limit: Annotated[int, typer.Option("--limit", min=1)] = 20, workspace: Workspace = HERE, as_json: Json = False
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many, from the newest on.")] = 20,
+    workspace: Workspace = HERE,
+    as_json: Json = False,
 ) -> None:
     """List the newest runs."""
 
@@ -154,7 +156,11 @@ def _bounds(lower: int, upper: int) -> str:
 
 
 @show.command("segment", epilog="Example: connector show segment loyal_customers")
-def show_segment(name: str, workspace: Workspace = HERE, as_json: Json = False) -> None:
+def show_segment(
+    name: Annotated[str, typer.Argument(help="Its name in connector.yaml.")],
+    workspace: Workspace = HERE,
+    as_json: Json = False,
+) -> None:
     """Show a segment as connector.yaml has it, and its last runs."""
 
     def work() -> Answer:
@@ -174,7 +180,11 @@ def show_segment(name: str, workspace: Workspace = HERE, as_json: Json = False) 
 
 
 @show.command("mapping", epilog="Example: connector show mapping crm")
-def show_mapping(name: str, workspace: Workspace = HERE, as_json: Json = False) -> None:
+def show_mapping(
+    name: Annotated[str, typer.Argument(help="Its file in mappings/, without .yaml.")],
+    workspace: Workspace = HERE,
+    as_json: Json = False,
+) -> None:
     """Show which attribute feeds which match key."""
 
     def work() -> Answer:
@@ -193,7 +203,9 @@ def show_mapping(name: str, workspace: Workspace = HERE, as_json: Json = False) 
 
 
 @show.command("destination", epilog="Example: connector show destination demo")
-def show_destination(name: str, workspace: Workspace = HERE, as_json: Json = False) -> None:
+def show_destination(
+    name: Annotated[str, typer.Argument(help="Its name.")], workspace: Workspace = HERE, as_json: Json = False
+) -> None:
     """Show a destination: account, audience, accepted terms; never its token."""
 
     def work() -> Answer:

@@ -67,14 +67,26 @@ def main() -> None:
 
 def _usage(wrong: typer.TyperException) -> int:
     """Say a usage error as every other error is said: exit 2, in the envelope when --json was asked for."""
-    words = [word for word in sys.argv[1:3] if not word.startswith("-")]
+    words = _known_words(sys.argv[1:3])
     if type(wrong).__name__ == "NoArgsIsHelpError":
         render.lines([wrong.format_message()])
         return 2
-    hint = f"See: connector {' '.join(words)} --help".replace("  ", " ")
+    hint = f"See: {' '.join(['connector', *words])} --help"
     error = ConfigError(wrong.format_message(), code="usage", hint=hint)
     try:
         fail(" ".join(words), error, as_json="--json" in sys.argv)
     except typer.Exit as leaving:
         return leaving.exit_code
     return 2
+
+
+def _known_words(typed: list[str]) -> list[str]:
+    """Give the verb and noun that were typed, as far as there are such: a hint must name a command that exists."""
+    known: list[str] = []
+    command: object = typer.main.get_command(app)
+    for word in typed:
+        command = getattr(command, "commands", {}).get(word)
+        if command is None:
+            break
+        known.append(word)
+    return known

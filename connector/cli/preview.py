@@ -15,19 +15,19 @@ from connector.cli.options import HERE, Json, Workspace
 from connector.config import Config
 from connector.profiles.coverage import look_at
 from connector.profiles.segments import open_segment
-from connector.profiles.suspicions import WHAT_TO_DO
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rich.console import RenderableType
 
-    from connector.profiles.coverage import Coverage, MaskedRow
+    from connector.profiles.coverage import Coverage, KeyCoverage, MaskedRow
     from connector.profiles.suspicions import Suspicion
 
 app = typer.Typer(help="Look before you export.", no_args_is_help=True)
 
 BAR = 10  # characters of a full bar
+WORTH_ADVICE = 0.01  # the share of profiles from which on a loss is worth advice
 IDENTIFIERS = {
     "email": "an e-mail address",
     "phone": "a phone number",
@@ -107,8 +107,8 @@ def headline(found: Coverage) -> RenderableType:
     return Group(title, Padding(grid, (0, 0, 0, 2), expand=False))
 
 
-def coverage(found: Coverage, *, advice: bool = False) -> RenderableType:
-    """Lay out coverage per match key, then every loss with its masked examples; with ``advice`` what to do about each."""
+def coverage(found: Coverage) -> RenderableType:
+    """Lay out coverage per match key, then every loss with its masked examples."""
     grid = _grid(
         ("match key", "left"),
         ("attribute", "left"),
@@ -127,18 +127,30 @@ def coverage(found: Coverage, *, advice: bool = False) -> RenderableType:
         )  # fmt: skip
     parts: list[RenderableType] = [Padding(grid, (0, 0, 0, 2), expand=False)]
     if any(key.dropped for key in found.keys):
-        parts += ["", "[bold]Dropped, and why[/]", Padding(_losses(found, advice=advice), (0, 0, 0, 2), expand=False)]
+        parts += ["", "[bold]Dropped, and why[/]", _losses(found)]
     return Group(*parts)
 
 
-def _losses(found: Coverage, *, advice: bool) -> RenderableType:
-    lost = [(count, key.code, why, key.examples[why]) for key in found.keys for why, count in key.dropped.items()]
+def _losses(found: Coverage) -> RenderableType:
     grid = _grid(("match key", "left"), ("cells", "right"), ("why", "left"), ("for example", "left"))
-    for count, code, why, examples in sorted(lost, key=lambda loss: -loss[0]):
-        grid.add_row(code, f"[yellow]{count:,}[/]", WHY.get(why, why), escape(" · ".join(examples)))
-        if advice and why in WHAT_TO_DO:
-            grid.add_row("", "", f"[dim]→ {escape(WHAT_TO_DO[why])}[/]", "")
-    return grid
+    for count, key, why in _lost(found):
+        examples = escape(" · ".join(key.examples[why]))
+        grid.add_row(key.code, f"[yellow]{count:,}[/]", WHY.get(why, why), examples)
+    return Padding(grid, (0, 0, 0, 2), expand=False)
+
+
+def _lost(found: Coverage) -> list[tuple[int, KeyCoverage, str]]:
+    lost = [(count, key, why) for key in found.keys for why, count in key.dropped.items()]
+    return sorted(lost, key=lambda loss: -loss[0])
+
+
+def advice(found: Coverage) -> RenderableType:
+    """Say what to do about every loss that touches one profile in a hundred or more, the largest first."""
+    worth = [(key, why) for count, key, why in _lost(found) if count >= WORTH_ADVICE * found.looked_at]
+    if not worth:
+        return "[green]No loss touches one profile in a hundred.[/]"
+    told = (f"  {key.code}, {WHY.get(why, why)}\n    [bold]→[/] {escape(key.advice[why])}" for key, why in worth)
+    return Group("[bold]What to do[/]", *told)
 
 
 def suspicions(found: Coverage) -> RenderableType:
@@ -148,9 +160,9 @@ def suspicions(found: Coverage) -> RenderableType:
     return Group("[bold]Worth a look[/]", *_doubts(found.suspicions))
 
 
-def _doubts(all_of_them: Iterable[Suspicion]) -> Iterable[RenderableType]:
+def _doubts(all_of_them: Iterable[Suspicion]) -> Iterable[str]:
     for doubt in all_of_them:
-        yield Padding(f"[yellow]![/] {escape(doubt.message)}\n  [bold]→[/] {escape(doubt.advice)}", (0, 0, 0, 2), expand=False)
+        yield f"  [yellow]![/] {escape(doubt.message)}\n    [bold]→[/] {escape(doubt.advice)}"
 
 
 def _rows(found: Coverage) -> RenderableType:

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from connector.errors import ConnectorError
-    from connector.export import Progress
-    from connector.report import Report
+    from connector.report import Progress, Report
 
 LINE_EVERY = 5.0  # seconds between progress lines where there is no terminal
 WIDTH = 140  # columns where the output is no terminal: a file or a log wraps nothing
@@ -82,9 +81,10 @@ def _error_json(error: ConnectorError) -> dict[str, Any]:
 def error(problem: ConnectorError) -> None:
     """Print an error: what and where, then what to do."""
     console = _err()
-    console.print(f"[bold red]error[/] {escape(str(problem))}")
+    whole = not console.is_terminal  # in a log a sentence stays on its line, for grep
+    console.print(f"[bold red]error[/] {escape(str(problem))}", soft_wrap=whole)
     if problem.hint:
-        console.print(f"      [bold]→[/] {escape(problem.hint)}")
+        console.print(f"      [bold]→[/] {escape(problem.hint)}", soft_wrap=whole)
     if problem.fbtrace_id:
         console.print(f"      [dim]Meta's trace id: {escape(problem.fbtrace_id)}[/]")
 
@@ -115,11 +115,11 @@ def report(done: Report) -> RenderableType:
         "",
     ]
     if planned:
-        parts.append(f"An export would take {t.to_add:,} rows in {max(1, -(-t.to_add // 10_000)):,} requests.")
+        parts.append(f"An export would take {_some(t.to_add, 'row')} in {_some(-(-t.to_add // 10_000), 'request')}.")
     else:
         rate = f", {t.read / done.seconds:,.0f} profiles a second" if done.seconds else ""
         again = f" ({t.batches_retried} repeated)" if t.batches_retried else ""
-        parts.append(f"{t.batches_sent:,} requests{again}, {_size(t.bytes_sent)}, {done.seconds:.1f} s{rate}")
+        parts.append(f"{_some(t.batches_sent, 'request')}{again}, {_size(t.bytes_sent)}, {done.seconds:.1f} s{rate}")
     parts += [f"[yellow]warning[/] {escape(warning)}" for warning in _warnings(done)]
     if not planned:
         parts.append(Text(
@@ -153,7 +153,7 @@ def _fates(done: Report) -> RenderableType:
             grid.add_row(f"[yellow]{done.left:,}[/]", why)
     if t.to_remove:
         grid.add_row(f"{t.removed:,}", f"of {t.to_remove:,} rows removed")
-    return Padding(grid, (0, 0, 0, 2))
+    return Padding(grid, (0, 0, 0, 2), expand=False)
 
 
 def _cells(done: Report) -> RenderableType:
@@ -170,7 +170,7 @@ def _cells(done: Report) -> RenderableType:
         share = f"{cells.sent / done.tally.to_add:.0%}" if done.tally.to_add else ""
         lost = " · ".join(f"{count:,} {why.replace('_', ' ')}" for why, count in cells.dropped.most_common())
         grid.add_row(code, f"{cells.sent:,}", f"[dim]{share}[/]", f"{cells.blank:,}", f"[yellow]{lost}[/]")
-    return Padding(grid, (0, 0, 0, 2))
+    return Padding(grid, (0, 0, 0, 2), expand=False)
 
 
 def _warnings(done: Report) -> list[str]:
@@ -183,6 +183,10 @@ def _warnings(done: Report) -> list[str]:
         if n
     ]
     return found
+
+
+def _some(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _size(count: int) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     Build = Callable[[pl.Expr], pl.Expr]
 
-BLANK_WORDS = ("", "null", "none", "nan", "n/a", "-", "unknown")
+BLANK_WORDS: tuple[str, ...] = ("", "null", "none", "nan", "n/a", "-", "unknown")
 """What systems write where they have nothing to say. Compared with the whole cell, cleaned and in lower case."""
 
 SHA256 = r"^[0-9a-f]{64}$"

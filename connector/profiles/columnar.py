@@ -45,7 +45,7 @@ class ColumnarFile:
         Raises:
             SourceError: ``source.damaged``.
         """
-        return tuple(self._asked(lambda: self._scan().collect_schema().names()))
+        return tuple(self._asked(self._names))
 
     def frames(self, columns: Sequence[str], *, rows: int) -> Iterator[pl.DataFrame]:
         """Yield the named columns as text, at most ``rows`` at a time.
@@ -53,16 +53,37 @@ class ColumnarFile:
         Raises:
             SourceError: ``source.damaged``, ``source.type``.
         """
-        lazy = self._scan().select(columns)
-        total = self._asked(lambda: int(self._scan().select(pl.len()).collect().item()))
-        step = max(rows, SLICE_ROWS // rows * rows)
-        for start in range(0, total, step):
-            frame = self._asked(partial(lazy.slice(start, step).collect, engine="streaming"))
+        pieces = self._remote(list(columns), rows) if self.file.remote else self._slices(list(columns), rows)
+        for frame in pieces:
             yield from as_text(frame, null=self.null, file=self.name).iter_slices(rows)
 
+    def _slices(self, columns: list[str], rows: int) -> Iterator[pl.DataFrame]:
+        total = self._asked(self._height)
+        step = max(rows, SLICE_ROWS // rows * rows)
+        for start in range(0, total, step):
+            yield self._asked(partial(self._slice, columns, start, step))
+
+    def _remote(self, columns: list[str], rows: int) -> Iterator[pl.DataFrame]:
+        """Read an object front to back: every slice would fetch its whole row group again."""
+        batches = self._asked(
+            lambda: iter(self._scan().select(columns).collect_batches(chunk_size=rows, maintain_order=True))
+        )
+        while (frame := self._asked(lambda: next(batches, None))) is not None:
+            yield frame
+
     def _scan(self) -> pl.LazyFrame:
-        scan = pl.scan_parquet if self.parquet else pl.scan_ipc
-        return self._asked(lambda: scan(self.file.location, glob=False, hive_partitioning=False))
+        if self.parquet:
+            return pl.scan_parquet(self.file.location, glob=False, hive_partitioning=False)
+        return pl.scan_ipc(self.file.location, glob=False, hive_partitioning=False)
+
+    def _names(self) -> list[str]:
+        return self._scan().collect_schema().names()
+
+    def _height(self) -> int:
+        return int(self._scan().select(pl.len()).collect().item())
+
+    def _slice(self, columns: list[str], start: int, rows: int) -> pl.DataFrame:
+        return self._scan().select(columns).slice(start, rows).collect(engine="streaming")
 
     def _asked(self, ask: Callable[[], T]) -> T:
         """Ask polars; its messages may hold cells, so that only their class is told."""
@@ -70,10 +91,9 @@ class ColumnarFile:
             return ask()
         except ConnectorError:
             raise
+        except FileNotFoundError:
+            problem, code = "is not there", "source.missing"
         except Exception as exc:  # noqa: BLE001  polars raises many kinds, its own and the system's
-            problem = type(exc).__name__
-        raise SourceError(
-            f"cannot be read as {'Parquet' if self.parquet else 'Arrow IPC'} ({problem})",
-            code="source.damaged",
-            file=self.name,
-        )
+            kind = "Parquet" if self.parquet else "an Arrow IPC file (the stream format is another)"
+            problem, code = f"cannot be read as {kind}: {type(exc).__name__}", "source.damaged"
+        raise SourceError(problem, code=code, file=self.name)

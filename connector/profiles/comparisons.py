@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
-from connector.errors import ConfigError
-from connector.profiles.kinds import Kind, date_literal, shaped_as_date
+from connector.profiles.grammar import refused
+from connector.profiles.kinds import Kind, date_literal, is_number, shaped_as_date
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from connector.errors import ConfigError
 
 ORDERINGS: Final = (exp.GT, exp.GTE, exp.LT, exp.LTE)
 EQUALITIES: Final = (exp.EQ, exp.NEQ, exp.NullSafeEQ, exp.NullSafeNEQ)
@@ -39,11 +41,6 @@ _CASTS: Final = (
     (Kind.BOOLEAN, {exp.DataType.Type.BOOLEAN}),
     (Kind.TEXT, exp.DataType.TEXT_TYPES),
 )
-
-
-def refused(message: str, hint: str | None = None) -> ConfigError:
-    """Make the error of every predicate that connector does not take."""
-    return ConfigError(message, code="config.where", hint=hint)
 
 
 def choices_of(node: exp.Expr) -> list[exp.Expr]:
@@ -90,39 +87,43 @@ class Kinds:
             if dates and (group in self._orderings or self.of(group) is None):
                 self._demand_all(group, max(dates))
         self._spread()
+        for node in condition.find_all(exp.Add, exp.Sub):
+            if self.of([node]) is None:
+                self._demand(node, Kind.NUMBER)
+        self._spread()
         for group in self._orderings:
+            if any(_written_number(each) for each in group):
+                raise refused(
+                    "`where` orders by a number in quotes, which would be the order of a dictionary",
+                    "Leave out the quotes.",
+                )
             if self.of(group) is None:
                 raise refused(
                     "`where` orders two columns without saying what they are",
                     "CAST(first AS date) > CAST(second AS date)",
                 )
-        # What is left open now is a sum of columns.
-        for node in condition.find_all(exp.Add, exp.Sub):
-            if self.of([node]) is None:
-                self._demand(node, Kind.NUMBER)
 
     def of(self, nodes: Sequence[exp.Expr]) -> Kind | None:
         """Return the kind that nodes compared with each other have, as far as it is known."""
         kinds = {kind for node in nodes if (kind := self._of(node))}
         if not kinds:
             return None
-        return (
-            Kind.TIMESTAMP
-            if kinds == set(DATES)
-            else next(iter(kinds))
-            if len(kinds) == 1
-            else self._mixed(nodes, kinds)
+        if kinds == set(DATES):
+            return Kind.TIMESTAMP
+        if len(kinds) > 1:
+            raise self._mixed(nodes, kinds)
+        return kinds.pop()
+
+    def _mixed(self, nodes: Sequence[exp.Expr], kinds: set[Kind]) -> ConfigError:
+        names = [f'column "{node.name}"' for node in nodes if isinstance(node, exp.Column)]
+        if not names:
+            return refused(f"`where` compares {' with '.join(sorted(kinds))}", "Write both alike.")
+        return refused(
+            f"`where` compares {' and '.join(names)} as {' and as '.join(sorted(kinds))}",
+            "Say which is meant: CAST(column AS text), AS numeric, AS date, AS boolean.",
         )
 
-    def _mixed(self, nodes: Sequence[exp.Expr], kinds: set[Kind]) -> Kind:
-        names = " and ".join(f'"{node.name}"' for node in nodes if isinstance(node, exp.Column))
-        what = " with ".join(sorted(kinds))
-        raise refused(
-            f"`where` compares {what}" + (f" at column {names}" if names else ""),
-            "Cast one of them, or write both alike.",
-        )
-
-    def _of(self, node: exp.Expr) -> Kind | None:
+    def _of(self, node: exp.Expr) -> Kind | None:  # noqa: PLR0911  one return a kind of node
         for types, kind in _SIMPLE_KINDS:
             if isinstance(node, types):
                 return kind
@@ -146,32 +147,24 @@ class Kinds:
         if isinstance(node.expression, exp.Interval):
             return left or Kind.DATE
         if left in DATES:
-            return Kind.NUMBER if right in DATES else left
+            # A day less a day is a number, less a number a day.
+            return None if right is None else Kind.NUMBER if right in DATES else left
         return left and right and Kind.NUMBER
 
     def _note(self, node: exp.Expr) -> None:
         """Take what one node says about its operands."""
-        group: list[exp.Expr] = choices_of(node)
-        match node:
-            case exp.And() | exp.Or():
-                self._demand_all([node.this, node.expression], Kind.BOOLEAN)
-            case exp.Not():
-                self._demand(node.this, Kind.BOOLEAN)
-            case exp.Is() if isinstance(node.expression, exp.Boolean):
-                self._demand(node.this, Kind.BOOLEAN)
-            case exp.Between():
-                group = [node.this, node.args["low"], node.args["high"]]
-            case exp.In():
-                group = [node.this, *node.expressions]
-            case exp.Case():
-                self._note_case(node)
-        if isinstance(node, ORDERINGS + EQUALITIES):
-            group = [node.this, node.expression]
-        if isinstance(node, ARITHMETIC):
-            self._demand_all([each for each in (node.this, node.expression) if each], Kind.NUMBER)
-        if isinstance(node, (exp.Add, exp.Sub)) and isinstance(node.expression, exp.Interval):
+        operands = _operands(node)
+        if isinstance(node, (exp.And, exp.Or, exp.Not)):
+            self._demand_all(operands, Kind.BOOLEAN)
+        elif isinstance(node, exp.Is) and isinstance(node.expression, exp.Boolean):
+            self._demand(node.this, Kind.BOOLEAN)
+        elif isinstance(node, ARITHMETIC):
+            self._demand_all(operands, Kind.NUMBER)
+        elif isinstance(node, (exp.Add, exp.Sub)) and isinstance(node.expression, exp.Interval):
             self._demand(node.this, self._of(node.this) or Kind.DATE)
-        if group:
+        elif isinstance(node, exp.Case):
+            self._note_case(node)
+        if group := _compared(node):
             self._groups.append(group)
         if isinstance(node, (*ORDERINGS, exp.Between)):
             self._orderings.append(group)
@@ -190,6 +183,8 @@ class Kinds:
             before = dict(self.columns)
             for group in self._groups:
                 kind = self.of(group)
+                if kind in {Kind.NUMBER, Kind.BOOLEAN} and any(_written_date(each) for each in group):
+                    raise self._mixed(group, {kind, Kind.DATE})
                 if kind is not None:
                     self._demand_all(group, kind)
 
@@ -197,7 +192,7 @@ class Kinds:
         for node in nodes:
             self._demand(node, kind)
 
-    def _demand(self, node: exp.Expr, kind: Kind) -> None:
+    def _demand(self, node: exp.Expr, kind: Kind) -> None:  # noqa: PLR0911  one return a kind of node
         """Let a node be of a kind, or refuse."""
         match node:
             case exp.Paren():
@@ -213,7 +208,7 @@ class Kinds:
             case exp.Literal() if node.is_string and kind is Kind.TEXT:
                 return None
             case exp.Add() | exp.Sub() if self._of(node) is None:
-                return self._demand_all([node.this] if kind in DATES else [node.this, node.expression], kind)
+                return self._demand_sum(node, kind)
         if choices := choices_of(node):
             return self._demand_all(choices, kind)
         found = self._of(node)
@@ -221,16 +216,39 @@ class Kinds:
             raise refused(f"`where` compares {found or 'a text'} with {kind}", "Cast one of them, or write both alike.")
         return None
 
+    def _demand_sum(self, node: exp.Add | exp.Sub, kind: Kind) -> None:
+        if kind in DATES:
+            self._demand(node.this, kind)
+            self._demand(node.expression, Kind.NUMBER)
+        else:
+            kind = Kind.DATE if self._of(node.this) in DATES else kind
+            self._demand_all([node.this, node.expression], kind)
+
     def _demand_column(self, node: exp.Column, kind: Kind) -> None:
         found = self.columns.get(node.name)
         if found is None or {found, kind} == set(DATES):
             self.columns[node.name] = kind if found is None else Kind.TIMESTAMP
         elif found != kind:
-            raise refused(
-                f'`where` compares column "{node.name}" as {found} and as {kind}',
-                f"Say which: CAST({node.name} AS text), CAST({node.name} AS numeric), CAST({node.name} AS date).",
-            )
+            raise self._mixed([node], {found, kind})
+
+
+def _operands(node: exp.Expr) -> list[exp.Expr]:
+    return [each for each in (node.this, node.args.get("expression")) if isinstance(each, exp.Expr)]
+
+
+def _compared(node: exp.Expr) -> list[exp.Expr]:
+    """Return the operands of a node that must be of one kind."""
+    match node:
+        case exp.Between():
+            return [node.this, node.args["low"], node.args["high"]]
+        case exp.In():
+            return [node.this, *node.expressions]
+    return _operands(node) if isinstance(node, ORDERINGS + EQUALITIES) else choices_of(node)
 
 
 def _written_date(node: exp.Expr) -> bool:
     return isinstance(node, exp.Literal) and node.is_string and shaped_as_date(node.name)
+
+
+def _written_number(node: exp.Expr) -> bool:
+    return isinstance(node, exp.Literal) and bool(node.is_string) and is_number(node.name)

@@ -15,7 +15,7 @@ from connector.profiles.mapping import ROW
 from connector.profiles.masking import mask
 from connector.profiles.normalise import reasons
 from connector.profiles.segments import FRAME_ROWS
-from connector.profiles.suspicions import NAMES, Sample, Suspicion, suspicions_of
+from connector.profiles.suspicions import NAMES, Sample, Suspicion, suspicions_of, what_to_do
 
 if TYPE_CHECKING:
     from connector.profiles.mapping import Mapping
@@ -32,7 +32,7 @@ class KeyCoverage:
     """How one mapped key fares among the profiles looked at.
 
     ``filled + blank + sum(dropped) = profiles``. ``dropped`` counts by reason, the most frequent first; ``examples``
-    holds up to three masked cells per reason, the most frequent first. ``code`` is Meta's, or ``DOB`` for a birth date.
+    holds up to three masked cells per reason, the most frequent first, ``advice`` what to do about them. ``code`` is Meta's, or ``DOB`` for a birth date.
     """
 
     code: str
@@ -42,6 +42,7 @@ class KeyCoverage:
     blank: int
     dropped: dict[str, int]
     examples: dict[str, tuple[str, ...]]
+    advice: dict[str, str]
 
     def to_json(self) -> dict[str, Any]:
         """Give the object under ``keys``."""
@@ -51,6 +52,7 @@ class KeyCoverage:
             "blank": self.blank,
             "dropped": self.dropped,
             "examples": {reason: list(cells) for reason, cells in self.examples.items()},
+            "advice": self.advice,
         }
 
 
@@ -207,6 +209,7 @@ def _key(found: Sample, code: str) -> KeyCoverage:
         blank=blank,
         dropped=lost,
         examples={why: _examples(cells.filter(pl.col("why") == why)["raw"], code) for why in lost},
+        advice={why: what_to_do(why, found.mapping) for why in lost},
     )
 
 

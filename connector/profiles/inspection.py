@@ -8,8 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from connector.config import TableFile
-from connector.errors import ConnectorError
+from connector.errors import ConfigError, ConnectorError
 from connector.profiles.coverage import look_at
 from connector.profiles.problems import check_mapping_file, missing_columns
 from connector.profiles.segments import open_segment, suppressed_keys
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from connector.config import Config
     from connector.profiles.mapping import Mapping
     from connector.profiles.segments import Segment
-    from connector.state import State
+    from connector.state import Destination, State
 
 SAMPLE = 5_000
 
@@ -55,22 +54,39 @@ def try_mapping(config: Config, mapping: str, segment: str) -> tuple[Segment | N
 
 
 def inspect_segment(config: Config, name: str, *, state: State) -> list[Look]:
-    """Look at everything an export of the segment needs, without a word to Meta; problems are collected, not raised.
+    """Look at what an export of the segment needs of its own, without a word to Meta; problems are collected, not raised.
 
     Raises:
         ConfigError: there is no such segment.
     """
     model = config.segment(name)
-    looks = [*_profiles(config, name), _suppression(config)]
+    looks = _profiles(config, name)
     for destination in model.to:
         try:
-            state.destination(destination)
-            looks.append(Look("destination", "ok", f"{destination} is connected"))
+            looks.append(_destination(config, model.mapping, state.destination(destination)))
         except ConnectorError as error:
             looks.append(_failed("destination", error))
     if not model.to:
         looks.append(Look("destination", "warn", "none is named under `to:`; an export needs --to"))
     return looks
+
+
+def _destination(config: Config, mapping: str, found: Destination) -> Look:
+    """Look at a destination as stored: whether it is paused, and whether it wants a value that the mapping lacks.
+
+    Raises:
+        ConfigError: the mapping cannot be read, or maps no value for a value-based audience.
+    """
+    codes = check_mapping_file(config.mapping_file(mapping)).codes
+    if found.value_based and "LOOKALIKE_VALUE" not in codes:
+        raise ConfigError(
+            f"{found.name} is a value-based audience, and mapping {mapping} has no lookalike_value",
+            code="mapping.lookalike_value",
+            hint="Add `lookalike_value: <attribute>` under keys, or choose another destination.",
+        )
+    if found.paused_at is not None:
+        return Look("destination", "warn", f"{found.name} is paused: connector resume destination {found.name}")
+    return Look("destination", "ok", f"{found.name} is connected")
 
 
 def _profiles(config: Config, name: str) -> list[Look]:
@@ -86,7 +102,9 @@ def _profiles(config: Config, name: str) -> list[Look]:
         mapping = check_mapping_file(config.mapping_file(model.mapping))
         if missing := _missing(config, name, mapping):
             return [*looks, *(_failed("mapping", problem) for problem in missing)]
-        looks.append(Look("mapping", "ok", f"{mapping.name}: {len(mapping.codes)} match keys, every attribute is there"))
+        looks.append(
+            Look("mapping", "ok", f"{mapping.name}: {len(mapping.codes)} match keys, every attribute is there")
+        )
         stage = "where"
         segment = open_segment(config, name)
         if segment.predicate is not None:
@@ -110,7 +128,8 @@ def _sample(segment: Segment) -> Look:
     return Look("profiles", "warn" if found.suspicions or not found.identified else "ok", message)
 
 
-def _suppression(config: Config) -> Look:
+def inspect_suppression(config: Config) -> Look:
+    """Read every suppression list whole: an export that cannot read one does not begin."""
     lists = len(config.workspace.suppress)
     if not lists:
         return Look("suppression", "ok", "no list")
@@ -132,6 +151,3 @@ def _short(config: Config, name: str) -> str:
 
 def _failed(what: str, problem: ConnectorError) -> Look:
     return Look(what, "fail", str(problem), problem)
-
-
-__all__ = ["Look", "TableFile", "inspect_segment", "try_mapping"]

@@ -10,13 +10,13 @@ import json
 from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import polars as pl
 
 from connector.errors import SourceError
 from connector.profiles.cells import as_text
-from connector.profiles.encodings import Utf8Stream
+from connector.profiles.encodings import Utf8Stream, newlines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -28,12 +28,13 @@ if TYPE_CHECKING:
 
     Schema = Mapping[str, DataTypeClass | pl.DataType]
 
+Text = TypeVar("Text", pl.Series, pl.Expr)
+
 BLOCK_BYTES: Final = 16 << 20
 PROBE_BYTES: Final = 512 << 10
 """How much of every block but the first is searched for keys that the first does not have."""
 LINE_BYTES: Final = 64 << 20
 _BLANK: Final = b" \t\r\n"
-_NESTED: Final = r"^[\[{]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,8 @@ class JsonLinesFile:
         """
         names: dict[str, None] = {}
         for line, data in self._blocks():
-            probe = data if line == 1 else data[: data.rfind(b"\n", 0, PROBE_BYTES) + 1]
+            end = data.find(b"\n", PROBE_BYTES)
+            probe = data if line == 1 or end < 0 else data[:end]
             for offset, text in enumerate(probe.split(b"\n")):
                 value, problem = _value_of(text)
                 if problem:
@@ -80,7 +82,7 @@ class JsonLinesFile:
         for line, data in self._blocks():
             block = _Block(data, line=line, name=self.name)
             frame = block.read(dict.fromkeys(columns, pl.String))
-            lists = [column for column in columns if frame[column].str.contains(_NESTED).any()]
+            lists = [column for column in columns if _looks_nested(frame[column]).any()]
             frame = frame.with_columns(block.lists(frame, lists)) if lists else frame
             block.refuse_nul(frame)
             yield from as_text(frame, null=self.spec.null, file=self.name).iter_slices(rows)
@@ -97,10 +99,10 @@ class JsonLinesFile:
                 end = len(data) if ended else data.rfind(b"\n") + 1
                 if not end and len(data) > LINE_BYTES:
                     raise self._wrong("this line is too long", line)
-                if data[:end].strip(_BLANK):
-                    yield line, data[:end]
-                line += data.count(b"\n", 0, end)
-                data = data[end:]
+                whole, data = data[:end], data[end:]
+                if whole and not whole.isspace():
+                    yield line, whole
+                line += newlines(whole)
 
     def _wrong(self, problem: str, line: int) -> SourceError:
         return _error(problem, file=self.name, line=line)
@@ -133,7 +135,7 @@ class _Block:
         if lists is None:
             return [self._mixed(frame[column]) for column in columns]
         for column in columns:
-            nested = lists.get_column(column).list.eval(pl.element().str.contains(_NESTED)).list.any()
+            nested = lists.get_column(column).list.eval(_looks_nested(pl.element())).list.any()
             for row in nested.arg_true():
                 if _is_nested(self._value(row, column)):
                     raise self._refused(row, column)
@@ -150,7 +152,7 @@ class _Block:
 
     def _mixed(self, text: pl.Series) -> pl.Series:
         """Wrap single values among lists; refuse objects, and lists of lists."""
-        rows = text.str.contains(_NESTED).arg_true().to_list()
+        rows = _looks_nested(text).arg_true().to_list()
         values = {row: self._value(row, text.name) for row in rows}
         for row, value in values.items():
             if isinstance(value, dict) or (
@@ -185,6 +187,11 @@ class _Block:
         """Return the lines that are rows: all but the blank ones."""
         numbered = enumerate(self._data.split(b"\n"), self._line)
         return [(number, text) for number, text in numbered if text.strip(_BLANK)]
+
+
+def _looks_nested(text: Text) -> Text:
+    """Tell which texts begin as an array or an object does: polars hands both over as text."""
+    return text.str.starts_with("[") | text.str.starts_with("{")
 
 
 def _is_nested(value: object) -> bool:

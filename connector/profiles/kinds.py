@@ -67,7 +67,7 @@ def date_literal(text: str) -> dt.date | dt.datetime | None:
     if not _DATE_SHAPE.match(text):
         return None
     try:
-        return dt.date.fromisoformat(text) if len(text) == 10 else dt.datetime.fromisoformat(text)  # noqa: DTZ007  as written
+        return dt.date.fromisoformat(text) if len(text) == 10 else dt.datetime.fromisoformat(text)
     except ValueError:
         return None
 
@@ -75,6 +75,11 @@ def date_literal(text: str) -> dt.date | dt.datetime | None:
 def shaped_as_date(text: str) -> bool:
     """Tell whether a text of a query is written as a date, be it in the calendar or not."""
     return _DATE_SHAPE.match(text) is not None
+
+
+def is_number(text: str) -> bool:
+    """Tell whether a text of a query would be read as a number in a cell."""
+    return re.match(_NUMBER, text.strip()) is not None
 
 
 def _day(cell: pl.Expr) -> pl.Expr:

@@ -73,7 +73,7 @@ SHAPES: Final[tuple[Shape, ...]] = (
     ),
     Shape("answer", r"(?i)^(?:true|false|yes|no|y|n)$", "yes and no"),
     Shape("number", r"^[0-9]+$", "numbers"),
-    Shape("sentence", r"^\S+(?:\s+\S+){4,}$", "sentences"),
+    Shape("sentence", r"^\S*\p{L}\S*(?:\s+\S*\p{L}\S*){4,}$", "sentences"),
 )
 
 _PERSONS: Final = ("email", "uuid", "rounded", "date", "decimal", "sentence", "answer")
@@ -96,7 +96,7 @@ WRONG_FOR: Final[dict[str, tuple[str, ...]]] = {
     "FN": ("wrong_digest", *_PERSONS, "phone", "number"),
     "LN": ("wrong_digest", *_PERSONS, "phone", "number"),
     "FI": ("wrong_digest", *_PERSONS[:-1], "phone", "number"),
-    "GEN": ("wrong_digest", *_PERSONS, "phone", "number"),
+    "GEN": ("email", "wrong_digest", "uuid", "date", "phone", "sentence"),
     "DOB": (
         "email", "wrong_digest", "digest", "uuid", "rounded", "seconds", "day_number", "year", "sentence", "answer",
     ),

@@ -296,13 +296,13 @@ def _check_attribute(path: Path, name: str, code: str, attribute: Attribute, lon
 
 
 def _check_identifier(mapping: Mapping, lines: dict[Place, int]) -> None:
-    needs = {
+    wants: dict[KeyIdentifier, list[tuple[str, ...]]] = {
         "email": [("EMAIL",)],
         "phone": [("PHONE",)],
         "name_and_address": [("FN",), ("LN",), ("COUNTRY",), ("ZIP", "CT")],
-    }[mapping.key_identifier]
+    }
     names = {key.meta: key.name for key in MATCH_KEYS}
-    for choice in needs:
+    for choice in wants[mapping.key_identifier]:
         if not any(code in mapping.attributes for code in choice):
             wanted = " or ".join(names[code] for code in choice)
             raise ConfigError(

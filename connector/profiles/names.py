@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import polars as pl
 
-from connector.profiles.cleaning import Step, nfc
-
-if TYPE_CHECKING:
-    import polars as pl
+from connector.profiles.cleaning import BLANK_WORDS, Step, nfc
 
 # Extended_Pictographic is Unicode's own list of what emoji are drawn from; it adds the emoji that are letters (ℹ) or
 # not yet assigned to what \p{S} drops.
@@ -21,6 +18,7 @@ NAME: tuple[Step, ...] = (
 
 INITIAL: tuple[Step, ...] = (
     *NAME,
+    Step("not a blank word", lambda v: pl.when(~v.is_in(BLANK_WORDS)).then(v)),
     Step("first letter", lambda v: v.str.extract(r"(\p{L}\p{M}*)", 1)),
 )
 """FI: the first letter of the cleaned first name with the marks that follow it."""

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["Settings", "normalise", "reasons"]
 
 _CELL, _CLEANED, _VALUE = "cell", "cleaned", "value"
+READ_IN_A_COUNTRY = frozenset({"PHONE", "ST", "ZIP"})
+"""Keys whose rule asks for the row's country (principle 2)."""
 _PARTS = {"DOBY": (0, 4), "DOBM": (4, 2), "DOBD": (6, 2)}
 
 
@@ -73,7 +75,7 @@ def reasons(raw: pl.DataFrame, values: pl.DataFrame, settings: Settings) -> pl.D
 def country_column(raw: pl.DataFrame, settings: Settings) -> pl.Series:
     """Say in which country each row is read, beside the columns of a raw frame."""
     default = check_country(settings.default_country)
-    if "COUNTRY" in raw.columns:
+    if "COUNTRY" in raw.columns and not READ_IN_A_COUNTRY.isdisjoint(raw.columns):
         return countries_in_force(raw["COUNTRY"], default)
     return pl.repeat(default, raw.height, dtype=pl.String, eager=True).alias(COUNTRY)
 
@@ -99,7 +101,7 @@ def _worked_out(cells: pl.DataFrame, rule: Rule) -> pl.Series:
     prepared = prepare(cells, rule)
     value, cleaned = pl.col(_VALUE), pl.col(_CLEANED)
     passes = pl.when(is_sha256(cleaned)).then(cleaned) if rule.digests == "pass" else pl.lit(None, pl.String)
-    final = pl.when(rule.accepts(value)).then(value).otherwise(passes)
+    final = pl.when(rule.accepts(value) & ~_left_over(value, rule)).then(value).otherwise(passes)
     return prepared.with_columns(take(prepared, rule.then).alias(_VALUE)).select(final).to_series()
 
 
@@ -127,6 +129,13 @@ def is_silent(cleaned: pl.Expr, rule: Rule) -> pl.Expr:
     # What is not hashed is not lower-cased either, but NULL means as little as null.
     word = cleaned.str.to_lowercase() if rule.digests == "ignore" else cleaned
     return cleaned.is_null() | word.is_in(blanks)
+
+
+def _left_over(value: pl.Expr, rule: Rule) -> pl.Expr:
+    """Say whether a rule leaves what it would not have begun with: ``(null)``, or a UUID that lost its hyphens."""
+    if rule.digests == "ignore":
+        return pl.lit(value=False)
+    return value.is_in(BLANK_WORDS[1:]) | is_wrong_digest(value)
 
 
 def take(cells: pl.DataFrame, steps: Sequence[Step]) -> pl.Series:
@@ -160,9 +169,13 @@ def _reasons_of(code: str, raw: pl.DataFrame, values: pl.Series, countries: pl.S
 
 def _why(cells: pl.DataFrame, rule: Rule) -> pl.Series:
     cleaned = pl.col(_CLEANED)
+    prepared = prepare(cells, rule)
+    value = pl.col(_VALUE)
     why = rule.reason(pl.col(_CELL))
     if rule.digests != "ignore":
+        left = pl.when(is_wrong_digest(value)).then(pl.lit("wrong_digest")).otherwise(pl.lit("blank"))
+        why = pl.when(_left_over(value, rule)).then(left).otherwise(why)
         digest = is_wrong_digest(cleaned) | is_sha256(cleaned)
         why = pl.when(digest).then(pl.lit("wrong_digest")).otherwise(why)
     why = pl.when(is_silent(cleaned, rule)).then(pl.lit("blank")).otherwise(why)
-    return prepare(cells, rule).select(why).to_series()
+    return prepared.with_columns(take(prepared, rule.then).alias(_VALUE)).select(why).to_series()

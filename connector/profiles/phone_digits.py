@@ -36,8 +36,9 @@ class Digits:
 
     @classmethod
     def of(cls, text: pl.Series, plan: Ints) -> Digits:
-        """Take a column of ASCII digits, at most 18 each, no nulls."""
-        return cls(text.str.to_integer(dtype=pl.Int64).to_numpy(), text.str.len_bytes().cast(pl.Int64).to_numpy(), plan)
+        """Take a column of ASCII digits, at most 18 each, possibly none, no nulls."""
+        value = text.cast(pl.Int64, strict=False).fill_null(0)
+        return cls(value.to_numpy(), text.str.len_bytes().cast(pl.Int64).to_numpy(), plan)
 
     def __len__(self) -> int:
         return len(self.value)

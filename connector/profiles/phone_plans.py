@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, reduce
+from operator import or_
 from typing import TYPE_CHECKING
 
 import numpy as np
 import phonenumbers
 import polars as pl
-from phonenumbers import PhoneMetadata
+from phonenumbers import PhoneMetadata, PhoneNumberDesc
 
 from connector.profiles.phone_digits import Digits, Flags, Ints
 from connector.profiles.phone_numbers import LONGEST, SHORTEST
@@ -29,7 +30,7 @@ _TEXT = pl.col("text")
 
 @dataclass(frozen=True, slots=True)
 class NumberingPlan:
-    """How one region writes its numbers; patterns are anchored in front and in Rust's dialect.
+    """How one region writes its numbers, in patterns of Rust's dialect.
 
     ``general`` is the shape of every number of the region. ``prefix`` is what the library takes off a national number
     and ``transform`` what it puts there instead where the last group of the prefix took part. ``abroad`` is what one
@@ -41,49 +42,48 @@ class NumberingPlan:
     general: str
     lengths: tuple[int, ...]
     local_lengths: tuple[int, ...]
+    trunk: str
     prefix: str
     transform: str
     abroad: str
-    has_trunk: bool
 
-    def matches(self, numbers: pl.Series) -> pl.Series:
-        """Say which numbers have the shape of the region's."""
-        return numbers.str.contains(f"{self.general}$")
+    @property
+    def tag(self) -> str:
+        """Name the plan; those of no region (universal freephone, satellites) all go by 001."""
+        return f"{self.region}{self.code}:"
 
-    def bare(self, numbers: pl.Series) -> pl.Series:
-        """Take prefix and carrier code off, or put in what the region's rule says."""
-        bare = _TEXT.str.slice(_TEXT.str.extract(self.prefix, 0).str.len_bytes().fill_null(0))
-        if self.transform:
-            changed = _TEXT.str.extract(self.prefix, re.compile(self.prefix).groups).is_not_null()
-            bare = pl.when(changed).then(_TEXT.str.replace(self.prefix, self.transform)).otherwise(bare)
-        return numbers.alias("text").to_frame().select(bare).to_series()
-
-    def dialled_abroad(self, numbers: pl.Series) -> Ints:
-        """Count the digits of the international prefix each number begins with."""
-        found = _TEXT.str.extract(self.abroad, 0).str.len_bytes().fill_null(0).cast(pl.Int64)
-        return numbers.alias("text").to_frame().select(found).to_series().to_numpy()
+    def transformed(self, numbers: pl.Series) -> pl.Series:
+        """Put in what the region's rule says; null where the prefix is only to be taken off."""
+        pattern = f"^(?:{self.prefix})"
+        changed = _TEXT.str.extract(pattern, re.compile(pattern).groups).is_not_null()
+        replaced = pl.when(changed).then(_TEXT.str.replace(pattern, self.transform))
+        return numbers.alias("text").to_frame().select(replaced).to_series()
 
 
 class Plans:
-    """The plans of one frame, at the index that ``Digits.plan`` holds: home plans first, then main plans by code."""
+    """The plans of one frame, at the index that ``Digits.plan`` holds: home plans first, then main plans by code.
+
+    Patterns of several plans run as one: every number is written behind the tag of its plan, and one pattern holds
+    what each plan has behind its tag. Only rows whose first digit some match begins with are asked.
+    """
 
     def __init__(self, regions: Sequence[str], codes: Iterable[int] = ()) -> None:
         home = [plan_of_region(region) for region in regions]
-        codes = sorted({*(int(code) for code in codes), *(plan.code for plan in home)} - {0})
-        self.all = [*home, *(plan_of_code(code) for code in codes)]
+        all_codes = sorted({*(int(code) for code in codes), *(plan.code for plan in home)} - {0})
+        self.all = [*home, *(plan_of_code(code) for code in all_codes)]
+        self._tags = pl.Series([plan.tag for plan in self.all], dtype=pl.String)
+        self._tag_length = self._each(lambda plan: len(plan.tag))
         self._index_of_code = np.zeros(1000, np.int64)
-        self._index_of_code[codes] = np.arange(len(home), len(self.all))
+        self._index_of_code[all_codes] = np.arange(len(home), len(self.all))
         self.code = self._each(lambda plan: plan.code)
         self.code_length = self._each(lambda plan: len(str(plan.code)))
         self.main = self._index_of_code[self.code]
-        self.has_trunk = self._each(lambda plan: plan.has_trunk).astype(bool)
+        self._trunk_length = self._each(lambda plan: len(plan.trunk))
+        self.has_trunk = self._trunk_length > 0
+        self._transforms = self._each(lambda plan: bool(plan.transform)).astype(bool)
         self._longest = self._each(lambda plan: plan.lengths[-1])
         self._local = self._each(lambda plan: _bits(plan.local_lengths))
         self._possible = self._each(lambda plan: _bits(plan.lengths))
-        self._prefix = self._each(lambda plan: _literal(plan.prefix))
-        self._prefix_length = self._each(lambda plan: _literal_length(plan.prefix))
-        self._abroad = self._each(lambda plan: _literal(plan.abroad))
-        self._abroad_length = self._each(lambda plan: _literal_length(plan.abroad))
 
     def _each(self, what: Callable[[NumberingPlan], int]) -> Ints:
         return np.array([what(plan) for plan in self.all], np.int64)
@@ -107,27 +107,27 @@ class Plans:
 
     def dialled_abroad(self, numbers: Digits) -> Ints:
         """Count the digits of the international prefix in front; 0 if there is none, or if a 0 follows: no code does."""
-        length = np.maximum(self._abroad_length[numbers.plan], 0)
-        length = np.where(numbers.leading(length) == self._abroad[numbers.plan], length, 0)
-        for plan, rows, text in self._grouped(numbers, self._abroad_length < 0):
-            length[rows] = plan.dialled_abroad(text)
+        length = self._prefix_length(numbers, lambda plan: plan.abroad)
         return np.where(numbers.without(length).leading(1) == 0, 0, length)
 
     def matching(self, numbers: Digits) -> Flags:
         """Say which national numbers have the shape of their plan's."""
+        rows, text, pattern = self._tagged(numbers, [f"(?:{plan.general})$" for plan in self.all])
         answer = np.zeros(len(numbers), bool)
-        for plan, rows, text in self._grouped(numbers):
-            answer[rows] = plan.matches(text).to_numpy()
+        answer[rows] = text.str.contains(pattern).to_numpy()
         return answer
 
     def stripped(self, numbers: Digits) -> Digits:
-        """Take prefixes off national numbers, unless that breaks a number of the plan's shape."""
-        length = np.maximum(self._prefix_length[numbers.plan], 0)
-        has_prefix = (length > 0) & (numbers.leading(length) == self._prefix[numbers.plan])
-        bare = numbers.without(np.where(has_prefix, length, 0))
-        for plan, rows, text in self._grouped(numbers, self._prefix_length < 0):
-            changed = Digits.of(plan.bare(text), numbers.plan[rows])
-            bare.value[rows], bare.count[rows] = changed.value, changed.count
+        """Take prefixes off national numbers, or transform them, unless that breaks a number of the plan's shape."""
+        length = self._prefix_length(numbers, lambda plan: plan.prefix)
+        bare = numbers.without(length)
+        # A rule to put something in is about more than the trunk prefix: a carrier, a 15, a number without area code.
+        for index in np.unique(numbers.plan[self._transforms[numbers.plan] & (length > self._trunk_length[numbers.plan])]):
+            rows = np.flatnonzero((numbers.plan == index) & (length > self._trunk_length[index]))
+            text = self.all[index].transformed(numbers[rows].text())
+            rows = rows[text.is_not_null().to_numpy()]
+            transformed = Digits.of(text.drop_nulls(), numbers.plan[rows])
+            bare.value[rows], bare.count[rows] = transformed.value, transformed.count
         touched = np.flatnonzero((bare.count != numbers.count) | (bare.value != numbers.value))
         whole = touched[self.matching(numbers[touched])]
         broken = whole[~self.matching(bare[whole])]
@@ -154,18 +154,28 @@ class Plans:
         code = np.where(possible, self.code[plan], 0)
         return np.where(possible, significant.behind(code), 0)
 
-    def _grouped(
-        self, numbers: Digits, wanted: Flags | None = None
-    ) -> Iterator[tuple[NumberingPlan, Ints, pl.Series]]:
-        """Give every plan in use, or those wanted, with its rows and their digits as text."""
-        rows = np.arange(len(numbers)) if wanted is None else np.flatnonzero(wanted[numbers.plan])
-        if not len(rows):
-            return
-        rows = rows[np.argsort(numbers.plan[rows], kind="stable")]
-        text = numbers[rows].text()
-        present, starts = np.unique(numbers.plan[rows], return_index=True)
-        for index, start, end in zip(present, starts, [*starts[1:], len(rows)], strict=True):
-            yield self.all[index], rows[start:end], text[int(start) : int(end)]
+    def _prefix_length(self, numbers: Digits, prefix: Callable[[NumberingPlan], str]) -> Ints:
+        """Count the digits in front that are a prefix: by arithmetic where it is a literal, else by its pattern."""
+        parts = [_literal_and_rest(prefix(plan)) for plan in self.all]
+        value = np.array([int(literal or "-2") for literal, _ in parts], np.int64)
+        length = np.array([len(literal) for literal, _ in parts], np.int64)[numbers.plan]
+        length = np.where(numbers.leading(length) == value[numbers.plan], length, 0)
+        left = np.flatnonzero(length == 0)
+        rows, text, pattern = self._tagged(numbers[left], [rest for _, rest in parts])
+        if len(rows):
+            found = text.str.extract(pattern, 0).str.len_bytes().cast(pl.Int64).fill_null(0).to_numpy()
+            length[left[rows]] = np.maximum(found - self._tag_length[numbers.plan[left[rows]]], 0)
+        return length
+
+    def _tagged(self, numbers: Digits, patterns: Sequence[str]) -> tuple[Ints, pl.Series, str]:
+        """Give the rows that may match, their digits behind the tags of their plans, and the pattern for all plans."""
+        begins = np.array([_first_digits(pattern) for pattern in patterns], np.int64)
+        rows = np.flatnonzero((begins[numbers.plan] > 0) & (numbers.count > 0))
+        rows = rows[_has(begins[numbers.plan[rows]], numbers[rows].leading(1))]
+        asked = numbers[rows]
+        pairs = {f"{plan.tag}(?:{pattern})" for plan, pattern in zip(self.all, patterns, strict=True) if pattern}
+        text = pl.select(pl.concat_str(pl.lit(self._tags.gather(asked.plan)), pl.lit(asked.text()))).to_series()
+        return rows, text, f"^(?:{'|'.join(sorted(pairs))})"
 
 
 def are_valid(code: int, numbers: pl.Series) -> Flags:
@@ -175,29 +185,52 @@ def are_valid(code: int, numbers: pl.Series) -> Flags:
 
 def are_mobile(code: int, numbers: pl.Series) -> Flags:
     """Say which national significant numbers are valid mobile numbers under a calling code."""
-    return _in_their_region(code, numbers, _is_mobile)
+    answer = np.zeros(len(numbers), bool)
+    rows = numbers.str.contains(_any_mobile(code)).to_numpy()
+    if rows.any():
+        answer[rows] = _in_their_region(code, numbers.filter(rows), _is_mobile)
+    return answer
 
 
 def _in_their_region(code: int, numbers: pl.Series, says: Callable[[int, str], pl.Expr]) -> Flags:
     """Ask, for each number, the first region that claims it: by its leading digits, else by a type that fits."""
     regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[code]
     answer = np.zeros(len(numbers), bool)
-    left = np.arange(len(numbers))
+    left = numbers.str.contains(_any_claim(code)).arg_true().to_numpy()
     for region in regions:
-        text = numbers.gather(left).alias("text").to_frame()
-        claims = _claims(code, region) if len(regions) > 1 else pl.lit(value=True)
-        claimed, yes = text.select(claims=claims & _TEXT.is_not_null(), yes=says(code, region)).get_columns()
-        answer[left] = (claimed & yes).to_numpy()
-        left = left[~claimed.to_numpy()]
         if not len(left):
             break
+        claims = _claims(code, region) if len(regions) > 1 else pl.lit(value=True)
+        text = numbers.gather(left).alias("text").to_frame()
+        claimed = text.select(claims=claims & _TEXT.is_not_null())["claims"].to_numpy()
+        if claimed.any():
+            answer[left[claimed]] = text.filter(claimed).select(yes=says(code, region))["yes"].to_numpy()
+        left = left[~claimed]
     return answer
+
+
+@cache
+def _any_claim(code: int) -> str:
+    """Give a pattern of all numbers that one of the regions of a calling code may claim."""
+    plans = [_metadata(code, region) for region in phonenumbers.COUNTRY_CODE_TO_REGION_CODE[code]]
+    general = (f"(?:{plan.general_desc.national_number_pattern})$" for plan in plans if not plan.leading_digits)
+    leading = (plan.leading_digits for plan in plans if plan.leading_digits)
+    return f"^(?:{_rust('|'.join((*general, *leading)))})"
+
+
+@cache
+def _any_mobile(code: int) -> str:
+    """Give a pattern of the first digits of all mobile numbers under a calling code."""
+    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[code]
+    patterns = (_mobile(_metadata(code, region)).national_number_pattern or "" for region in regions)
+    begins = reduce(or_, map(_first_digits, map(_rust, patterns)))
+    return f"^[{''.join(str(digit) for digit in range(10) if begins >> digit & 1)}x]"
 
 
 @cache
 def _claims(code: int, region: str) -> pl.Expr:
     leading = _metadata(code, region).leading_digits
-    return _is_of_a_type(code, region) if leading is None else _TEXT.str.contains(f"^(?:{_rust(leading)})")
+    return _TEXT.str.contains(f"^(?:{_rust(leading)})") if leading else _is_of_a_type(code, region)
 
 
 @cache
@@ -212,12 +245,15 @@ def _is_of_a_type(code: int, region: str) -> pl.Expr:
 def _is_mobile(code: int, region: str) -> pl.Expr:
     """Say whether a number is mobile, or either: the library asks the special types first."""
     metadata = _metadata(code, region)
-    kind = metadata.fixed_line if metadata.same_mobile_and_fixed_line_pattern else metadata.mobile
     special = _fits(*(getattr(metadata, kind) for kind in _SPECIAL))
-    return _fits(metadata.general_desc) & _fits(kind) & ~special
+    return _fits(metadata.general_desc) & _fits(_mobile(metadata)) & ~special
 
 
-def _fits(*kinds: phonenumbers.PhoneNumberDesc | None) -> pl.Expr:
+def _mobile(metadata: PhoneMetadata) -> PhoneNumberDesc:
+    return metadata.fixed_line if metadata.same_mobile_and_fixed_line_pattern else metadata.mobile
+
+
+def _fits(*kinds: PhoneNumberDesc | None) -> pl.Expr:
     """Say whether a number has the shape and the length of one of these kinds; types of one length share a pattern."""
     shapes: dict[tuple[int, ...], list[str]] = {}
     for kind in kinds:
@@ -259,23 +295,17 @@ def _metadata(code: int, region: str) -> PhoneMetadata:
 
 def _plan(metadata: PhoneMetadata) -> NumberingPlan:
     general = metadata.general_desc
-    prefix, abroad = metadata.national_prefix_for_parsing, metadata.international_prefix
     return NumberingPlan(
         region=metadata.id,
         code=metadata.country_code,
-        general=_anchored(general.national_number_pattern),
+        general=_rust(general.national_number_pattern),
         lengths=tuple(general.possible_length),
         local_lengths=tuple(general.possible_length_local_only),
-        prefix=_anchored(prefix),
+        prefix=_rust(metadata.national_prefix_for_parsing or ""),
         transform=re.sub(r"\\(\d)", r"${\1}", metadata.national_prefix_transform_rule or ""),
-        abroad=_anchored(abroad),
-        has_trunk=bool(metadata.national_prefix),
+        abroad=_rust(metadata.international_prefix or ""),
+        trunk=metadata.national_prefix or "",
     )
-
-
-def _anchored(pattern: str | None) -> str:
-    """Anchor a pattern in front; a literal stays as it is."""
-    return pattern or "" if not pattern or pattern.isdigit() else f"^(?:{_rust(pattern)})"
 
 
 def _rust(pattern: str) -> str:
@@ -283,13 +313,50 @@ def _rust(pattern: str) -> str:
     return pattern.replace(r"\d", "[0-9]")
 
 
-def _literal(pattern: str) -> int:
-    return int(pattern) if pattern.isdigit() else -1
+@cache
+def _literal_and_rest(pattern: str) -> tuple[str, str]:
+    """Part a prefix pattern into digits that are one of its alternatives, and the pattern for what begins otherwise.
+
+    An alternative before it that begins with the same digit would win: then there is no literal.
+
+    >>> _literal_and_rest("0|180020"), _literal_and_rest("00(1)?"), _literal_and_rest("0")
+    (('0', '0|180020'), ('', '00(1)?'), ('0', ''))
+    """
+    depth, alternatives = 0, [""]
+    for sign in pattern:
+        depth += (sign == "(") - (sign == ")")
+        if sign == "|" and not depth:
+            alternatives.append("")
+        else:
+            alternatives[-1] += sign
+    before = 0
+    for alternative in alternatives:
+        if alternative.isdigit() and not before >> int(alternative[0]) & 1:
+            return alternative, "" if alternative == pattern else pattern
+        before |= _first_digits(alternative)
+    return "", pattern
 
 
-def _literal_length(pattern: str) -> int:
-    """Count the digits of a literal prefix: 0 if there is none, -1 if it is a pattern."""
-    return len(pattern) if pattern.isdigit() or not pattern else -1
+@cache
+def _first_digits(pattern: str) -> int:
+    """Give one bit per digit that a match of a pattern can begin with; none for no pattern, all ten where unsure.
+
+    The grammar is that of the metadata: digits, classes, groups, alternatives and counts.
+    """
+    begins, groups, is_first, was_first = 0, [True], True, False
+    for token in re.findall(r"\(\?:|\[(?:\[[^]]*\]|[^]])*\]|\{[^}]*\}|.", pattern):
+        if token in ("(", "(?:"):
+            groups.append(is_first)
+        elif token == "|":
+            is_first = groups[-1]
+        elif token == ")":
+            is_first, was_first = False, groups.pop()
+        elif (token == "?" or token.startswith("{0")) and was_first:
+            return 0b11_1111_1111
+        elif token[0] == "[" or token.isdigit():
+            begins |= _bits([digit for digit in range(10) if is_first and re.fullmatch(token, str(digit))])
+            is_first, was_first = False, is_first
+    return begins
 
 
 def _bits(lengths: Sequence[int]) -> int:

@@ -12,38 +12,40 @@ import polars as pl
 
 from connector.profiles.phone_digits import MOST
 
-# Digits between brackets, dots, dashes, slashes and spaces, pluses only in front: nothing in it means an extension,
-# a letter or a second number to libphonenumber, so the digits are all there is.
-_PLAIN = r"^[ ().\-/\[\]]*\+*[0-9 ().\-/\[\]]*$"
-_PUNCTUATION = [" ", "-", ".", "(", ")", "/", "[", "]", "+"]
+# What may stand between digits and means nothing. What is left must be digits, with one plus in front at most: then
+# nothing in the text is an extension, a letter or a second number to libphonenumber.
+_PUNCTUATION = (" ", "-", ".", "(", ")", "/", "[", "]")
 # The library skips to the first plus or digit ("tel: ", "m. ") and drops trailing signs. A semicolon may be RFC 3966.
 _HEAD = r"^[\x00-\x7F&&[^0-9+;]]+"
 _TAIL = r"[\x00-\x7F&&[^0-9A-Za-z#+;]]+$"
 # The unmistakable part of the library's extensions, after a number that ends in a digit or a bracket.
 _EXTENSION = r"^(\+*[0-9][0-9 ().\-/\[\]]*[0-9)])[ ,]*(?:extension|extn|ext|x|#)[.:]? ?[0-9]{1,7}$"
+# A plus after a digit begins a second number: the library reads neither, whatever the country. (Behind "/ x" it would.)
+_SECOND_PLUS = r"^[^;x\\]*[0-9][^;x\\]*\+[^;x\\]*[0-9]$"
 # Signs the library takes as punctuation inside a number, and its other plus.
 _DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\uff0d\uff0e\uff0f\u3000\u00a0\uff08\uff09\uff3b\uff3d"
 _SIGNS = dict.fromkeys(_DASHES, "-") | {"\uff0b": "+"}
 # Longer texts come near the library's limit of 250 characters.
 _LONGEST_TEXT = 100
+_TEXT = pl.col("text")
 
 
 def dialled(phones: pl.Series) -> pl.DataFrame:
     """Read the digits of a column of cleaned phones.
 
     Returns:
-        A frame as high as the column: ``number`` (ASCII digits, 3 to 18, or null where the text needs the library) and ``plus`` (whether a plus stands before them).
+        A frame as high as the column: ``value`` and ``count`` of the digits, 3 to 18, as ``Digits`` has them (null where
+        the text needs the library), ``plus`` (whether a plus stands before them), and ``refused`` where the library
+        sees no number.
     """
-    text = pl.col("text")
-    frame = phones.alias("text").to_frame()
-    plain = frame.select(_plain_digits(text).alias("number"), text.str.contains("+", literal=True).alias("plus"))
-    odd = (frame["text"].is_not_null() & plain["number"].is_null()).arg_true()
+    plain = _plain(phones, _TEXT)
+    odd = (phones.is_not_null() & plain["value"].is_null()).arg_true()
     if odd.is_empty():
         return plain
-    folded = fold(frame["text"].gather(odd)).alias("text").to_frame()
-    found = folded.select(
-        _plain_digits(text.str.replace(_EXTENSION, "${1}")).alias("number"), text.str.starts_with("+").alias("plus")
-    )
+    folded = fold(phones.gather(odd))
+    found = _plain(folded, _TEXT.str.replace(_EXTENSION, "${1}"))
+    refused = (folded.str.contains(_SECOND_PLUS) & (folded.str.len_bytes() <= _LONGEST_TEXT)).alias("refused")
+    found = found.with_columns(refused)
     return pl.DataFrame([plain[name].scatter(odd, found[name]) for name in plain.columns])
 
 
@@ -61,7 +63,15 @@ def _ascii(sign: str) -> str | None:
     return _SIGNS.get(sign) if digit is None else str(digit)
 
 
-def _plain_digits(text: pl.Expr) -> pl.Expr:
-    digits = text.str.replace_many(_PUNCTUATION, [""])
-    is_plain = text.str.contains(_PLAIN) & (text.str.len_bytes() <= _LONGEST_TEXT)
-    return pl.when(is_plain & digits.str.len_bytes().is_between(3, MOST)).then(digits)
+def _plain(phones: pl.Series, text: pl.Expr) -> pl.DataFrame:
+    """Read the texts that are nothing but digits, punctuation and perhaps a plus."""
+    frame = (
+        phones.alias("text")
+        .to_frame()
+        .select(written=text.str.replace_many(_PUNCTUATION, [""]), is_short=text.str.len_bytes() <= _LONGEST_TEXT)
+    )
+    written = pl.col("written")
+    plus = written.str.starts_with("+")
+    count = written.str.len_bytes().cast(pl.Int64) - plus
+    value = pl.when(pl.col("is_short") & count.is_between(3, MOST)).then(written.cast(pl.Int64, strict=False))
+    return frame.select(value=value, count=count, plus=plus, refused=False)

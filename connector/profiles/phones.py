@@ -11,9 +11,10 @@ import numpy as np
 import polars as pl
 
 from connector.profiles.phone_columns import Columns, read_columns
-from connector.profiles.phone_digits import Digits
+from connector.profiles.phone_digits import Digits, Flags
 from connector.profiles.phone_numbers import Reason, read_phone, region_of
 from connector.profiles.phone_text import dialled
+
 
 def normalise_phones(phones: pl.Series, countries: pl.Series) -> pl.Series:
     """Give the E.164 digits, without plus, of a column of phones.
@@ -38,15 +39,15 @@ def phone_reasons(phones: pl.Series, countries: pl.Series) -> pl.Series:
 def read_phones(phones: pl.Series, countries: pl.Series) -> pl.DataFrame:
     """Give ``digits`` and ``reason`` of a column of phones in one pass; see ``normalise_phones``."""
     countries = countries.cast(pl.String)
-    rows = dialled(phones).with_columns(_regions(countries))
-    read = _read(rows.filter(pl.col("number").is_not_null()))
-    readable = rows["number"].is_not_null().arg_true().to_numpy()
-    number = np.zeros(len(rows), np.int64)
-    number[readable] = read.number
+    written = dialled(phones)
+    is_read = written["value"].is_not_null().to_numpy()
+    read = _read(written, is_read, countries)
+    number = np.zeros(len(phones), np.int64)
+    number[is_read] = read.number
     digits = pl.Series(number).cast(pl.String).zip_with(pl.Series(number > 0), pl.Series([None], dtype=pl.String))
-    reason = _reasons(phones, digits).scatter(readable[read.needs_country], Reason.NO_COUNTRY.value)
-    undecided = (phones.is_not_null() & rows["number"].is_null()).to_numpy().copy()
-    undecided[readable[read.undecided]] = True
+    reason = _reasons(phones, digits).scatter(np.flatnonzero(is_read)[read.needs_country], Reason.NO_COUNTRY.value)
+    undecided = (phones.is_not_null() & ~written["refused"]).to_numpy() & ~is_read
+    undecided[is_read] = read.undecided
     asked = np.flatnonzero(undecided)
     if len(asked):
         told = _ask_library(phones.gather(asked), countries.gather(asked))
@@ -54,11 +55,17 @@ def read_phones(phones: pl.Series, countries: pl.Series) -> pl.DataFrame:
     return pl.DataFrame({"digits": digits, "reason": reason})
 
 
-def _read(rows: pl.DataFrame) -> Columns:
-    regions = rows["region"].drop_nulls().unique(maintain_order=True)
-    index = rows["region"].replace_strict(regions, range(len(regions)), default=None, return_dtype=pl.Int64)
-    numbers = Digits.of(rows["number"], index.fill_null(0).to_numpy())
-    return read_columns(numbers, rows["plus"].to_numpy(), index.is_not_null().to_numpy(), regions.to_list())
+def _read(written: pl.DataFrame, is_read: Flags, countries: pl.Series) -> Columns:
+    """Read the rows whose digits are known, each by the plan of its country."""
+    names = countries.unique()
+    region_of_name = [region_of(name) for name in names]
+    regions = sorted({region for region in region_of_name if region})
+    index = pl.Series([regions.index(region) if region else -1 for region in region_of_name], dtype=pl.Int64)
+    plan = countries.replace_strict(names, index, return_dtype=pl.Int64).to_numpy()[is_read]
+    value, count, plus = (
+        column.to_numpy()[is_read] for column in written.select(pl.col("value").fill_null(0), "count", "plus")
+    )
+    return read_columns(Digits(value, count, np.maximum(plan, 0)), plus, plan >= 0, regions)
 
 
 def _reasons(phones: pl.Series, digits: pl.Series) -> pl.Series:
@@ -66,13 +73,6 @@ def _reasons(phones: pl.Series, digits: pl.Series) -> pl.Series:
     phone, number = pl.lit(phones), pl.lit(digits)
     blank = pl.when(phone.is_null()).then(pl.lit(Reason.BLANK.value)).otherwise(pl.lit(Reason.NOT_POSSIBLE.value))
     return pl.select(pl.when(number.is_null()).then(blank)).to_series()
-
-
-def _regions(countries: pl.Series) -> pl.Series:
-    """Name the numbering plan of every row; null where the library has none."""
-    names = countries.unique()
-    regions = pl.Series([region_of(name) for name in names], dtype=pl.String)
-    return countries.replace_strict(names, regions, return_dtype=pl.String).alias("region")
 
 
 def _ask_library(phones: pl.Series, countries: pl.Series) -> pl.DataFrame:

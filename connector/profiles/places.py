@@ -8,7 +8,7 @@ from __future__ import annotations
 import polars as pl
 
 from connector.errors import ConfigError, did_you_mean
-from connector.profiles.cleaning import CLEAN, Step, compose, is_blank, is_sha256
+from connector.profiles.cleaning import CLEAN, Step, compose, is_blank, is_sha256, nfc
 from connector.profiles.place_names import (
     alpha_2_codes,
     bare_latin,
@@ -98,21 +98,21 @@ CITY: tuple[Step, ...] = (
 """CT: a to z; empty when no Roman letter is left."""
 
 
-def _state_code(value: pl.Expr) -> pl.Expr:
-    key, country = place_key(value), pl.col(COUNTRY)
-    us, canada = _look_up(key, us_states()), _look_up(key, canadian_provinces())
+def _state_code(word: pl.Expr) -> pl.Expr:
+    country = pl.col(COUNTRY)
+    us, canada = _look_up(word, us_states()), _look_up(word, canadian_provinces())
     return (
         pl.when(country == "us")
-        .then(us.fill_null(pl.when(value.is_not_null()).then(pl.lit(""))))
+        .then(pl.when(word.is_not_null()).then(us.fill_null("")))
         .when(country == "ca")
-        .then(canada.fill_null(value))
+        .then(canada.fill_null(word))
         .when(country.is_null())
-        .then(us.fill_null(value))
-        .otherwise(value)
+        .then(us.fill_null(word))
+        .otherwise(word)
     )
 
 
-STATE: tuple[Step, ...] = (Step("two-letter code of the state", _state_code), *CITY)
+STATE: tuple[Step, ...] = (*CITY, Step("two-letter code of the state", _state_code))
 """ST: a two-letter code in the US and Canada, the whole word elsewhere; empty when the US has no such state."""
 
 
@@ -140,7 +140,6 @@ def _padded(value: pl.Expr) -> pl.Expr:
 
 
 POSTAL_CODE: tuple[Step, ...] = (
-    Step("drop .0", lambda v: v.str.replace(r"^([0-9]+)\.0+$", "$1")),
     Step(
         "drop the state before the digits (US)",
         lambda v: _us_only(v.str.replace(r"^[a-z]{2}[ \-]*([0-9]{5})", "$1"), v),
@@ -150,6 +149,8 @@ POSTAL_CODE: tuple[Step, ...] = (
         lambda v: _us_only(v.str.replace(r"^([0-9]{3,5})[\p{Pd}\x{2212} ]+[0-9]{4}$", "$1"), v),
     ),
     Step("drop spaces and dashes", lambda v: v.str.replace_all(r"[\p{White_Space}\p{Pd}\x{2212}]", "")),
+    Step("Unicode NFC again", nfc, beyond_ascii=True),
+    Step("drop .0", lambda v: v.str.replace(r"^([0-9]+)\.0+$", "$1")),
     Step("zeros in front (US)", lambda v: _us_only(_padded(v), v)),
     Step("first five digits (US)", lambda v: _us_only(v.str.extract(r"^([0-9]{5})[0-9]*$", 1), v)),
 )

@@ -8,37 +8,20 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import polars as pl
-import sqlglot
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
 from connector.errors import ConfigError, SourceError, did_you_mean
-from connector.profiles.comparisons import Kinds, refused
+from connector.profiles.comparisons import Kinds
+from connector.profiles.grammar import parsed, refused
 from connector.profiles.kinds import Kind, read_as
 from connector.profiles.terms import Terms, reading_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
-
-_MASK: Final = "\0where"
-_EXAMPLE: Final = (
-    "`where` is one SQL condition over the source's columns, for example: orders_12m >= 3 and country = 'FR'"
-)
-_NOT_ALLOWED: Final = (
-    exp.Query,
-    exp.Subquery,
-    exp.Exists,
-    exp.Window,
-    exp.AggFunc,
-    exp.Placeholder,
-    exp.Parameter,
-    exp.Alias,
-    exp.Star,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +53,9 @@ class Predicate:
             unread = typed.select((~blank & pl.col(reading_name(column, kind)).is_null()).sum()).item()
             if unread:
                 counts[column] = max(unread, counts.get(column, 0))
-        return typed.with_columns(self._condition.fill_null(False).alias(_MASK)).get_column(_MASK), counts
+        mask = typed.select(self._condition.fill_null(False).alias("where")).to_series()
+        # A condition that polars finds constant has one row, however many the frame has.
+        return (mask if mask.len() == frame.height else mask.new_from_index(0, frame.height)), counts
 
 
 def parse_predicate(
@@ -95,7 +80,7 @@ def parse_predicate(
             ``config.column``: a column that is not there.
     """
     try:
-        condition = _parsed(sql)
+        condition = parsed(sql)
         names = _resolve(condition, columns)
         kinds = Kinds()
         kinds.settle(condition)
@@ -109,30 +94,14 @@ def parse_predicate(
     raise ConfigError(problem.message, code=problem.code, hint=problem.hint, file=file, line=line)
 
 
-def _parsed(sql: str) -> exp.Expr:
-    try:
-        statements = sqlglot.parse(sql)
-    except SqlglotError:
-        statements = []
-    except RecursionError:
-        raise refused("`where` is nested too deeply") from None
-    if len(statements) != 1 or not isinstance(statements[0], exp.Expr):
-        raise refused("`where` is no SQL condition", _EXAMPLE)
-    condition = statements[0]
-    for node in condition.walk():
-        if isinstance(node, (exp.Query, exp.Subquery, exp.Exists)):
-            raise refused(
-                "`where` holds a subquery", "A query of its own has room for one: source and sql in place of from."
-            )
-        if isinstance(node, _NOT_ALLOWED):
-            raise refused("`where` is no SQL condition", _EXAMPLE)
-    return condition
-
-
 def _resolve(condition: exp.Expr, columns: Collection[str]) -> tuple[str, ...]:
     """Give every column its name in the source, in place; return the names, each once."""
+    if "current_date" in map(str.lower, columns) and condition.find(exp.CurrentDate):
+        raise refused(
+            "`where` names current_date, which is a function and a column", 'Write the column as "current_date".'
+        )
     names: dict[str, None] = {}
-    for node in list(condition.find_all(exp.Column)):
+    for node in list(condition.find_all(exp.Column, bfs=False)):
         written = ".".join(part.name for part in node.parts)
         name = _name_of(written, columns, quoted=bool(node.this.args.get("quoted")))
         names[name] = None

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import polars as pl
-
 from connector.config import Config
 from connector.errors import ConfigError, ConnectorError
+from connector.profiles.dates import parse_format
 from connector.profiles.mapping import read_mapping
-from connector.profiles.normalise import normalise
+from connector.profiles.places import check_country
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection
 
     from connector.profiles.mapping import Mapping
 
@@ -35,15 +35,16 @@ def find_problems(workspace: Path | str) -> tuple[Config | None, list[ConnectorE
         config = Config.load(workspace)
     except ConfigError as error:
         problems += _one_by_one(error)
-    for file in sorted((Path(workspace) / "mappings").glob("*.yaml")) if config is None else _mapping_files(config):
-        problems += _caught(lambda file=file: check_mapping_file(file))  # type: ignore[misc]  # the default binds the file
+    files = sorted((Path(workspace) / "mappings").glob("*.yaml"))
+    for file in files if config is None else map(config.mapping_file, config.mappings()):
+        problems += _caught(check_mapping_file, file)
     if config is not None:
-        for name, segment in config.workspace.segments.items():
-            problems += _caught(lambda name=segment.mapping: config.mapping_file(name))  # type: ignore[misc]
-            problems += _caught(lambda name=name: config.origin(name))  # type: ignore[misc]
-        for entry in config.workspace.suppress:
-            problems += _caught(lambda name=entry.mapping: config.mapping_file(name))  # type: ignore[misc]
-    return config, list({(str(problem)): problem for problem in problems}.values())
+        segments, lists = config.workspace.segments, config.workspace.suppress
+        for name in dict.fromkeys([*(s.mapping for s in segments.values()), *(entry.mapping for entry in lists)]):
+            problems += _caught(config.mapping_file, name)
+        for name in segments:
+            problems += _caught(config.origin, name)
+    return config, problems
 
 
 def check_mapping_file(file: Path) -> Mapping:
@@ -54,7 +55,9 @@ def check_mapping_file(file: Path) -> Mapping:
     """
     mapping = read_mapping(file)
     try:
-        normalise(pl.DataFrame(schema=dict.fromkeys(mapping.codes, pl.String)), mapping.settings)
+        check_country(mapping.settings.default_country)
+        if mapping.settings.birth_date_format is not None:
+            parse_format(mapping.settings.birth_date_format)
     except ConfigError as error:
         raise ConfigError(error.message, code=error.code, hint=error.hint, file=file) from None
     return mapping
@@ -66,19 +69,14 @@ def missing_columns(mapping: Mapping, known: Collection[str], *, source: str) ->
     for code, attribute in mapping.attributes.items():
         for column in attribute.columns:
             part = replace(mapping, attributes={code: replace(attribute, columns=(column,))}, consent=None)
-            found += _caught(lambda part=part: part.check_columns(known, source=source))  # type: ignore[misc]
-    found += _caught(lambda: replace(mapping, attributes={}).check_columns(known, source=source))
+            found += _caught(partial(part.check_columns, known, source=source))
+    found += _caught(partial(replace(mapping, attributes={}).check_columns, known, source=source))
     return found
 
 
-def _mapping_files(config: Config) -> Iterator[Path]:
-    for name in config.mappings():
-        yield config.mapping_file(name)
-
-
-def _caught(work: Callable[[], object]) -> list[ConnectorError]:
+def _caught(work: Callable[..., object], *given: object) -> list[ConnectorError]:
     try:
-        work()
+        work(*given)
     except ConfigError as error:
         return _one_by_one(error)
     return []

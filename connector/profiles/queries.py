@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -47,11 +48,8 @@ class QuerySource:
             ConfigError: the variable with the URL, or the database's driver, is missing.
             SourceError: ``source.database``, ``source.header``.
         """
-        connection = self._connected()
-        try:
-            return self._names(self._executed(connection, rows=1))
-        finally:
-            self._asked(connection.close)
+        with ExitStack() as stack:
+            return self._names(self._executed(stack, rows=1))
 
     def frames(self, columns: Collection[str], *, rows: int = 65_536) -> Iterator[pl.DataFrame]:
         """Yield the named columns as text, at most ``rows`` at a time, from one transaction that is never committed.
@@ -60,16 +58,13 @@ class QuerySource:
             ConfigError: as `columns`.
             SourceError: as `columns`; ``source.column``, ``source.type``.
         """
-        connection = self._connected()
-        try:
-            result = self._executed(connection, rows=rows)
+        with ExitStack() as stack:
+            result = self._executed(stack, rows=rows)
             names = self._names(result)
             indexes = {column: self._index(names, column) for column in columns}
             while batch := self._asked(lambda: result.fetchmany(rows)):
                 cells = list(zip(*batch, strict=True))
                 yield pl.DataFrame([self._text(column, cells[index]) for column, index in indexes.items()])
-        finally:
-            self._asked(connection.close)
 
     def _connected(self) -> sa.Connection:
         url = os.environ.get(self.query.url_env)
@@ -82,10 +77,14 @@ class QuerySource:
         engine = _engine(url, variable=self.query.url_env)
         return self._asked(engine.connect)
 
-    def _executed(self, connection: sa.Connection, *, rows: int) -> sa.CursorResult[Any]:
+    def _executed(self, stack: ExitStack, *, rows: int) -> sa.CursorResult[Any]:
+        """Run the query; the stack closes cursor and connection, whatever happened to them."""
+        connection = self._connected()
+        stack.callback(_close, connection)
         # No parameters: the query's own % and : stay what they are.
         connection = connection.execution_options(stream_results=True, max_row_buffer=rows, no_parameters=True)
         result = self._asked(lambda: connection.exec_driver_sql(self.query.sql.strip().rstrip(";")))
+        stack.callback(_close, result)
         if not result.returns_rows:
             raise SourceError(
                 "the query returns no rows", code="source.database", hint="Write one SELECT.", file=self.query.file
@@ -120,11 +119,11 @@ class QuerySource:
         if kinds <= {str}:
             series = [pl.Series(column, cells, dtype=pl.String)]
         else:
-            series = [self._typed(column, kind, [v if type(v) is kind else None for v in cells]) for kind in kinds]
+            series = [self._typed(column, kind, _only(kind, cells) if len(kinds) > 1 else cells) for kind in kinds]
         text = [as_text(each.to_frame(), file=self.name).to_series() for each in series]
         return pl.select(pl.coalesce(text).alias(column)).to_series()
 
-    def _typed(self, column: str, kind: type, cells: list[Any]) -> pl.Series:
+    def _typed(self, column: str, kind: type, cells: Sequence[Any]) -> pl.Series:
         if kind is UUID or (kind is int and any(abs(cell or 0) >> 63 for cell in cells)):
             return pl.Series(column, [None if cell is None else str(cell) for cell in cells], dtype=pl.String)
         if kind is memoryview:
@@ -158,6 +157,16 @@ class QuerySource:
             hint=hint or "Run the query in the database's own client to see its message.",
             file=self.query.file,
         )
+
+
+def _close(opened: sa.Connection | sa.CursorResult[Any]) -> None:
+    """Close; what a lost database says to that is no news, and may hold cells."""
+    with suppress(Exception):
+        opened.close()
+
+
+def _only(kind: type, cells: Sequence[Any]) -> list[Any]:
+    return [cell if type(cell) is kind else None for cell in cells]
 
 
 def _engine(url: str, *, variable: str) -> sa.Engine:

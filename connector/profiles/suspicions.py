@@ -50,6 +50,14 @@ WHAT_TO_DO: Final = {
 """What to do about cells that are dropped, by reason (match-keys.md); a blank needs nothing."""
 
 
+def what_to_do(reason: str, mapping: Mapping) -> str:
+    """Say what to do about cells of a mapping that are dropped for ``reason``."""
+    written = mapping.settings.birth_date_format
+    if reason == "not_a_date" and written is not None:
+        return f"Only dates written as {written} are read, as the mapping says; write the others so, or leave them out."
+    return WHAT_TO_DO.get(reason, "Is this the right column?")
+
+
 @dataclass(frozen=True, slots=True)
 class Suspicion:
     """Something that looks wrong: ``key`` is Meta's code or null, ``code`` a word for scripts."""
@@ -203,7 +211,7 @@ def _dropped(sample: Sample, code: str, cells: pl.Series) -> Suspicion | None:
     if share <= (0.2 if code == "DOB" else MOST):
         return None
     reason, _ = _most_common(why)
-    advice = WHAT_TO_DO.get(reason, "Is this the right column?")
+    advice = what_to_do(reason, sample.mapping)
     if code == "DOB":
         advice = _better_format(sample, cells, kept=1 - share) or advice
     words = reason.replace("_", " ")
@@ -254,7 +262,7 @@ def _placeholder(sample: Sample, code: str) -> Suspicion | None:
         return None
     value, count = _most_common(values)
     share = count / values.len()
-    if count < 2 * FEWEST or share < _REPEATED[code]:
+    if count < 2 * FEWEST or share <= _REPEATED[code]:
         return None
     message = f"{sample.column(code)}: one value, {mask(value, code)}, fills {_percent(share)} of the cells"
     return Suspicion(

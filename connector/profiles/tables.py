@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from connector.profiles.cells import as_text
-from connector.profiles.encodings import Utf8Stream
+from connector.profiles.encodings import Utf8Stream, newlines
 from connector.profiles.records import TOO_LONG, Shape, diagnosed, error_of, exact_records
 from connector.profiles.table_header import HEAD_BYTES, Header, read_header
 
@@ -89,7 +89,7 @@ class DelimitedFile:
             used, frame = self._piece(data, header.shape, indexes, line=line, last=ended)
             if frame.height:
                 yield frame
-            line += data.count(b"\n", 0, used)
+            line += newlines(data[:used])
             data, starved = data[used:], used == 0
             if ended and not data:
                 return
@@ -125,42 +125,51 @@ def vouched(data: bytes, shape: Shape) -> tuple[int, int]:
         The bytes they take and their number. ``(0, 0)``: no record ends in the data. ``(0, -1)``: at least one record
         is not plainly right, and must be looked at one by one.
     """
-    if shape.skip_spaces or b"\0" in data or data.count(b"\r") != data.count(b"\r\n"):
-        return 0, -1
     text = np.frombuffer(data, np.uint8)
-    if b'"' in data:
-        is_quote = text == _QUOTE
-        outside = (np.cumsum(is_quote, dtype=np.uint8) & 1) == 0
-        ends = np.flatnonzero((text == _NEWLINE) & outside)
-        used = int(ends[-1]) + 1 if ends.size else 0
-        if not _proper(text[:used], is_quote[:used], shape):
-            return 0, -1
-        text, outside = text[:used], outside[:used]
-        marks = text[((text == ord(shape.separator)) | (text == _NEWLINE)) & outside]
-    else:
-        used = data.rfind(b"\n") + 1
-        text = text[:used]
-        marks = text[(text == ord(shape.separator)) | (text == _NEWLINE)]
-    if not used:
-        return 0, 0
-    if marks.size % shape.width or _blank_line(data, shape):
+    if shape.skip_spaces or b"\0" in data or not _ends_alike(text, data):
         return 0, -1
-    ends_line = (marks == _NEWLINE).reshape(-1, shape.width)
-    right = ends_line[:, -1].all() and not ends_line[:, :-1].any()
-    return (used, ends_line.shape[0]) if right else (0, -1)
+    marks = (text == ord(shape.separator)) | (text == _NEWLINE)
+    if b'"' in data:
+        marks |= text == _QUOTE
+    at = np.flatnonzero(marks)
+    mark = text[at]
+    is_quote = mark == _QUOTE
+    # Quotes open and close in turn; what stands after an even number of them stands outside.
+    outside = (np.cumsum(is_quote, dtype=np.uint8) & 1) == 0
+    ends = np.flatnonzero((mark == _NEWLINE) & outside)
+    if not ends.size:
+        return 0, 0
+    last = int(ends[-1]) + 1
+    if not _proper(text, at[:last][is_quote[:last]], shape) or _blank_line(data, shape):
+        return 0, -1
+    borders = mark[:last][outside[:last] & ~is_quote[:last]]
+    if borders.size % shape.width:
+        return 0, -1
+    ends_line = (borders == _NEWLINE).reshape(-1, shape.width)
+    right = ends_line[:, -1].all() and ends.size == ends_line.shape[0]
+    return (int(at[last - 1]) + 1, ends_line.shape[0]) if right else (0, -1)
 
 
-def _proper(text: NDArray[np.uint8], is_quote: NDArray[np.bool_], shape: Shape) -> bool:
-    """Tell whether every quote opens a cell, closes one, or is half of a doubled one. The text ends outside quotes."""
-    at = np.flatnonzero(is_quote)
-    opening, closing = at[0::2], at[1::2]
-    separator = ord(shape.separator)
+def _ends_alike(text: NDArray[np.uint8], data: bytes) -> bool:
+    """Tell whether every carriage return stands before a newline."""
+    if b"\r" not in data:
+        return True
+    returns = np.flatnonzero(text == _RETURN)
+    if returns[-1] + 1 == text.size:
+        returns = returns[:-1]
+    return bool((text[returns + 1] == _NEWLINE).all())
+
+
+def _proper(text: NDArray[np.uint8], quotes: NDArray[np.intp], shape: Shape) -> bool:
+    """Tell whether every quote opens a cell, closes one, or is half of a doubled one; all are closed."""
+    opening, closing = quotes[0::2], quotes[1::2]
     before = text[opening[opening > 0] - 1]
     after = text[closing + 1]
-    return bool(
-        np.isin(before, (separator, _NEWLINE, _QUOTE)).all()
-        and np.isin(after, (separator, _NEWLINE, _RETURN, _QUOTE)).all()
-    )
+    allowed = np.zeros(256, dtype=np.bool_)
+    allowed[[ord(shape.separator), _NEWLINE, _QUOTE]] = True
+    right_before = allowed[before].all()
+    allowed[_RETURN] = True
+    return bool(right_before and allowed[after].all())
 
 
 def _blank_line(data: bytes, shape: Shape) -> bool:

@@ -5,7 +5,6 @@ Owns which SQL is allowed and what it means. Must not know which columns exist n
 
 from __future__ import annotations
 
-import datetime as dt
 import operator
 import re
 from dataclasses import dataclass, field
@@ -15,10 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 from sqlglot import exp
 
-from connector.profiles.comparisons import DATES, Kinds, cast_kind, choices_of, refused
+from connector.profiles.comparisons import DATES, Kinds, cast_kind, choices_of
+from connector.profiles.grammar import KNOWN, refused
 from connector.profiles.kinds import Kind, date_literal
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable, Sequence
 
 _COMPARE: Final[dict[type[exp.Expr], Callable[[Any, Any], pl.Expr]]] = {
@@ -41,10 +42,6 @@ _CALCULATE: Final[dict[type[exp.Expr], Callable[[Any, Any], pl.Expr]]] = {
 _UNITS: Final = {"DAY": "d", "WEEK": "w", "MONTH": "mo", "YEAR": "y"}
 # A float holds every number of 15 digits.
 _DIGITS: Final = 15
-_KNOWN: Final = (
-    "It knows and, or, not, comparisons, in, between, like, is null, case, + - * / %, cast, coalesce, nullif, lower, upper, trim, "
-    "length, substring, left, right, concat, starts_with, abs, round, floor, ceil, current_date, interval."
-)
 
 
 @dataclass(slots=True)
@@ -67,8 +64,7 @@ class Terms:
             found = translate(node, kind)
             if found is not None:
                 return found
-        word = node.name.lower() if isinstance(node, exp.Anonymous) else node.key
-        raise refused(f"`where` does not know {word}", _KNOWN)
+        raise refused(f"`where` does not take {node.key} here", KNOWN)
 
     def _alike(self, nodes: Sequence[exp.Expr], kind: Kind | None = None) -> list[pl.Expr]:
         """Return terms that are compared with each other; a day and a timestamp meet as timestamps."""
@@ -86,7 +82,7 @@ class Terms:
                 return ~self.term(node.this, Kind.BOOLEAN)
         return None
 
-    def _test(self, node: exp.Expr, _kind: Kind | None) -> pl.Expr | None:
+    def _test(self, node: exp.Expr, _kind: Kind | None) -> pl.Expr | None:  # noqa: PLR0911  one return a kind of node
         match node:
             case exp.Is() if isinstance(node.expression, exp.Null):
                 return self.term(node.this).is_null()
@@ -100,14 +96,15 @@ class Terms:
                 return reduce(operator.or_, (value == member for member in members))
             case exp.Like() | exp.ILike():
                 pattern = _pattern(node.expression, insensitive=isinstance(node, exp.ILike))
-                return self._raw(node.this).str.contains(pattern)
+                found = self._raw(node.this).str.contains(pattern)
+                return ~found if node.args.get("negate") else found
             case exp.StartsWith():
                 return self._raw(node.this).str.starts_with(self._raw(node.expression))
         if compare := _COMPARE.get(type(node)):
             return compare(*self._alike([node.this, node.expression]))
         return None
 
-    def _value(self, node: exp.Expr, kind: Kind | None) -> pl.Expr | None:
+    def _value(self, node: exp.Expr, kind: Kind | None) -> pl.Expr | None:  # noqa: PLR0911  one return a kind of node
         match node:
             case exp.Column():
                 return self._read(node.name, self.kinds.columns.get(node.name, Kind.TEXT))
@@ -131,7 +128,7 @@ class Terms:
         if isinstance(node, exp.Coalesce):
             return pl.coalesce(terms)
         if isinstance(node, exp.Nullif):
-            return pl.when(terms[0].eq_missing(terms[1]).not_()).then(terms[0])
+            return pl.when(~terms[0].eq_missing(terms[1])).then(terms[0])
         result = terms.pop() if node.args.get("default") else pl.lit(None)
         for branch, term in zip(reversed(node.args["ifs"]), reversed(terms), strict=True):
             result = pl.when(self._case_test(node, branch.this)).then(term).otherwise(result)
@@ -143,7 +140,7 @@ class Terms:
         value, wanted = self._alike([node.this, test])
         return value == wanted
 
-    def _number(self, node: exp.Expr, kind: Kind | None) -> pl.Expr | None:
+    def _number(self, node: exp.Expr, _kind: Kind | None) -> pl.Expr | None:  # noqa: PLR0911  one return a kind of node
         match node:
             case exp.Neg():
                 return -self.term(node.this, Kind.NUMBER)
@@ -187,7 +184,7 @@ class Terms:
             f"{sign}{_whole(span.this if isinstance(span, exp.Interval) else span)}{unit}"
         )
 
-    def _text(self, node: exp.Expr, _kind: Kind | None) -> pl.Expr | None:
+    def _text(self, node: exp.Expr, _kind: Kind | None) -> pl.Expr | None:  # noqa: PLR0911  one return a kind of node
         match node:
             case exp.Lower():
                 return self._raw(node.this).str.to_lowercase()
@@ -262,6 +259,8 @@ def _pattern(node: exp.Expr, *, insensitive: bool) -> str:
     """Turn a LIKE pattern into a regular expression."""
     if not (isinstance(node, exp.Literal) and node.is_string):
         raise refused("`where` takes LIKE with a text in single quotes")
+    if "\\" in node.name:
+        raise refused("`where` knows no escapes in LIKE", "starts_with(column, 'a_') takes every character as it is.")
     parts = {"%": ".*", "_": "."}
     body = "".join(parts.get(character) or re.escape(character) for character in node.name)
     return f"(?s{'i' if insensitive else ''})^{body}$"

@@ -174,7 +174,7 @@ def _write(call: Call, audience: Audience) -> None:
         values["audience_labels"] = one_of("audience_labels", given.names("audience_labels"), LABELS)
     if "retention_days" in given:
         values["retention_days"] = given.whole("retention_days")
-        if not 1 <= (values["retention_days"] or 1) <= 180:
+        if not 1 <= (1 if values["retention_days"] is None else values["retention_days"]) <= 180:
             raise invalid("Param retention_days must be from 1 to 180")
     for name, value in values.items():
         setattr(audience, name, value)

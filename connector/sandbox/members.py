@@ -17,7 +17,7 @@ Prints: TypeAlias = NDArray[np.uint64]
 Digests: TypeAlias = NDArray[np.uint64]
 
 EMPTY = np.int32(-1)
-FIRST_SIZE = 1 << 10
+FIRST_SIZE = 1 << 4
 # The keys that name one person alone; a removal row with one of them is looked up by it, any other by all its keys.
 STRONG = ("EXTERN_ID", "EMAIL", "PHONE", "MADID", "UID", "APPUID", "PAGEUID")
 # An index is rebuilt once this many rows stand outside it; until then they are looked through one by one.

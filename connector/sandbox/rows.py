@@ -34,13 +34,19 @@ OPENING = re.compile(rb'"data"[ ]?:[ ]?\[\[(?=")')
 # What stands in the remaining JSON where the rows were lifted out.
 PLACE = "\x00rows"
 PLACE_JSON = b'"\\u0000rows"'
-QUOTE, COMMA, SPACE, OPEN, CLOSE = b'", []'
+QUOTE, COMMA, SPACE, OPEN, CLOSE, TILDE = b'", []~'
+ENDING = np.frombuffer(b'"]', np.uint8)
 HASH_LENGTH = 64
+# Keys that are not hashed and still have a form to keep.
+NOT_ANY_TEXT = frozenset({"MADID", VALUE})
 
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """Rows still in the body they came in: where each cell starts and how long it is, both (rows, columns)."""
+    """Rows still in the body they came in: where each cell starts and how long it is, both (rows, columns).
+
+    ``text`` ends in as many zeros as a hash is long.
+    """
 
     text: Bytes
     starts: Places
@@ -72,24 +78,27 @@ def lift_rows(body: bytes) -> tuple[bytes, Cells | None]:
     if opening is None:
         return body, None
     start = opening.end()
-    end = body.find(b"]]", start)
     before = body[: opening.start()]
     # An even number of quotes before it and no escape: "data" is a name here and not part of some text.
-    if end < 0 or b"\\" in before or before.count(b'"') % 2:
+    if b"\\" in before or before.count(b'"') % 2:
         return body, None
-    region = body[start:end]
-    if b"\\" in region:
-        return body, None
-    cells = _find_cells(region)
-    if cells is None:
-        return body, None
-    name = body[opening.start() : start - 2]
-    return before + name + PLACE_JSON + body[end + 2 :], cells
+    # The last "]]" is nearly always the end of the rows and quick to find; the first one is the other candidate.
+    for end in (body.rfind(b"]]", start), body.find(b"]]", start)):
+        cells = _find_cells(body, start, end) if end > start else None
+        if cells is not None:
+            name = body[opening.start() : start - 2]
+            return before + name + PLACE_JSON + body[end + 2 :], cells
+    return body, None
 
 
-def _find_cells(region: bytes) -> Cells | None:
-    text = np.frombuffer(region, np.uint8)
-    if bool((text < SPACE).any()) or (bool((text > 0x7E).any()) and not _is_utf8(region)):
+def _find_cells(body: bytes, start: int, end: int) -> Cells | None:
+    # Zeros behind the text are what blank cells are read from.
+    padded = np.zeros(end - start + HASH_LENGTH, np.uint8)
+    text = padded[: end - start]
+    text[:] = np.frombuffer(body, np.uint8, end - start, start)
+    if body.find(b"\\", start, end) >= 0 or bool((text < SPACE).any()):
+        return None
+    if bool((text > TILDE).any()) and not _is_utf8(body[start:end]):
         return None
     quotes = np.flatnonzero(text == QUOTE)
     if len(quotes) < 2 or len(quotes) % 2 or quotes[0] != 0 or quotes[-1] != len(text) - 1:
@@ -103,7 +112,7 @@ def _find_cells(region: bytes) -> Cells | None:
     columns, rest = divmod(len(starts), rows)
     if rest or not np.array_equal(np.flatnonzero(breaks), np.arange(1, rows) * columns - 1):
         return None
-    return Cells(text, starts.reshape(rows, columns), (ends - starts).reshape(rows, columns))
+    return Cells(padded, starts.reshape(rows, columns), (ends - starts).reshape(rows, columns))
 
 
 def _is_utf8(region: bytes) -> bool:
@@ -165,19 +174,15 @@ def _read_hashes(text: Bytes, starts: Places, lengths: Places) -> tuple[Bytes, P
     """Read one column of 64 lower-case hex digits: the text (rows, 64), the prints, and which cells are wrong."""
     full = lengths == HASH_LENGTH
     whole = bool(full.all())
-    if len(text) < HASH_LENGTH:
-        return np.zeros((len(starts), HASH_LENGTH), np.uint8), np.zeros(len(starts), np.uint64), ~full
-    windows = np.lib.stride_tricks.sliding_window_view(text, HASH_LENGTH)
-    if whole:
-        found = windows[starts]
-    else:
-        found = np.zeros((len(starts), HASH_LENGTH), np.uint8)
-        found[full] = windows[starts[full]]
+    # One window of 64 bytes per place in the text, without a copy; where there is no hash, the zeros at the end are read.
+    windows = np.ndarray((len(text) - HASH_LENGTH + 1,), "V64", text.data, strides=(1,))
+    places = starts if whole else np.where(full, starts, len(text) - HASH_LENGTH)
+    found = windows[places].view(np.uint8).reshape(-1, HASH_LENGTH)
     ten, six = np.uint8(10), np.uint8(6)
     proper = ((found - np.uint8(0x30)) < ten) | ((found - np.uint8(0x61)) < six)
-    wrong: Marks = np.zeros(len(starts), np.bool_)
-    if not bool(proper.all()):
-        wrong = np.logical_not(np.asarray(proper.all(axis=1)))
+    wrong: Marks = ~full
+    if not whole or not bool(proper.all()):
+        wrong = ~np.asarray(proper.all(axis=1))
     head = found[:, :16]
     nibbles = (head & np.uint8(15)) + np.uint8(9) * (head >> np.uint8(6))
     octets = (nibbles[:, 0::2] << np.uint8(4)) | nibbles[:, 1::2]
@@ -189,44 +194,48 @@ def _read_hashes(text: Bytes, starts: Places, lengths: Places) -> tuple[Bytes, P
 
 
 def _read_plain(key: str, text: Bytes, starts: Places, lengths: Places) -> tuple[Bytes, Prints, Marks]:
-    """Read one column of other text: padded to its longest cell, the prints, and which cells are wrong."""
+    """Read one column of other text: padded with zeros to its longest cell, the prints, and which cells are wrong."""
     held = text.tobytes()
     cells = [held[at : at + length] for at, length in zip(starts.tolist(), lengths.tolist(), strict=True)]
-    prints = np.array([print_of_bytes(cell) if cell else 0 for cell in cells], np.uint64)
-    wrong = np.array([bool(cell) and fault_in(key, cell.decode(), strict_case=True) for cell in cells], np.bool_)
+    prints = np.fromiter(map(print_of_bytes, cells), np.uint64, len(cells))
+    prints[lengths == 0] = 0
+    wrong = np.zeros(len(cells), np.bool_)
+    if key in NOT_ANY_TEXT:
+        wrong[:] = [bool(cell) and fault_in(key, cell.decode(), strict_case=True) for cell in cells]
     width = max(1, int(lengths.max()))
-    padded = np.frombuffer(b"".join(cell.ljust(width, b"\0") for cell in cells), np.uint8).reshape(-1, width)
-    return padded, prints, wrong
+    return np.array(cells, f"S{width}").view(np.uint8).reshape(-1, width), prints, wrong
 
 
 def _digests(keys: tuple[str, ...], texts: dict[str, Bytes], lengths: Places) -> Digests:
-    """Hash the canonical JSON of every row: write all rows as wide as the widest, then squeeze out what is not there."""
+    """Hash the canonical JSON of every row: write all rows as wide as the widest, zeros for what is not there; drop those."""
     count = len(lengths)
+    if count == 0:
+        return np.zeros((0, 4), np.uint64)
     places = sorted(range(len(keys)), key=lambda place: keys[place])
-    heads = {place: f',["{keys[place]}","'.encode() for place in places}
+    heads = {place: np.frombuffer(f',["{keys[place]}","'.encode(), np.uint8) for place in places}
     width = sum(len(heads[place]) + texts[keys[place]].shape[1] + 2 for place in places) + 1
     written = np.empty((count, width), np.uint8)
-    there: Marks | None = None
+    sizes = np.ones(count, np.int64)
     at = 0
     for place in places:
-        head, text = heads[place], texts[keys[place]]
-        body = at + len(head)
+        text, there = texts[keys[place]], lengths[:, place] != 0
+        body = at + len(heads[place])
         end = body + text.shape[1]
-        written[:, at:body] = np.frombuffer(head, np.uint8)
+        written[:, at:body] = heads[place]
         written[:, body:end] = text
-        written[:, end : end + 2] = np.frombuffer(b'"]', np.uint8)
-        short = lengths[:, place] != text.shape[1]
-        if short.any():
-            there = np.ones((count, width), np.bool_) if there is None else there
-            there[:, body:end] = np.arange(text.shape[1]) < lengths[:, place, None]
-            there[lengths[:, place] == 0, at : end + 2] = False
+        written[:, end : end + 2] = ENDING
+        if not there.all():
+            written[~there, at : end + 2] = 0
+        sizes += there * (len(heads[place]) + 2) + lengths[:, place]
         at = end + 2
     written[:, at] = CLOSE
-    sizes = np.full(count, width) if there is None else there.sum(axis=1)
-    flat = written.reshape(-1) if there is None else written[there]
     ends = np.cumsum(sizes)
-    flat[ends - sizes] = OPEN
-    held = memoryview(flat.data)
+    # No cell holds a zero byte: they were refused as control characters.
+    flat = bytearray(written.reshape(-1).data)
+    if ends[-1] != len(flat):
+        flat = flat.translate(None, b"\0")
+    np.frombuffer(flat, np.uint8)[ends - sizes] = OPEN
+    held = memoryview(flat)
     cuts = zip((ends - sizes).tolist(), ends.tolist(), strict=True)
     return words_of([hashlib.sha256(held[start:end]).digest() for start, end in cuts])
 

@@ -74,7 +74,7 @@ def seeded_world() -> World:
     _seed_claim(world, ids["personal"])
     audiences = seed_audiences(world, ids["with_audiences"], ids["not_shared"], ids["full"])
     assets = seed_assets(world, CLIENT, AGENCY, GOOD)
-    tokens = _seed_tokens(world, now)
+    tokens = _seed_tokens(world, now, other_account=ids["manage"])
     page = Token(
         "EAAsandboxpage" + "0123456789abcdef" * 2, APP, CLIENT_ADMIN, "PAGE", page=assets["page"], issued_at=now
     )
@@ -166,8 +166,8 @@ def _seed_claim(world: World, personal: str) -> None:
     admin.direct.add(personal)
 
 
-def _seed_tokens(world: World, now: int) -> dict[str, str]:
-    other = [GOOD.removeprefix("act_")[:-1] + "9"]
+def _seed_tokens(world: World, now: int, *, other_account: str) -> dict[str, str]:
+    other = [other_account.removeprefix("act_")]
     no_business = {scope: state for scope, state in GRANTED.items() if scope != "business_management"}
     wanted: dict[str, dict[str, Any]] = {
         "good": {},

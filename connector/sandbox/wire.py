@@ -36,6 +36,10 @@ OUTAGE = (
 )
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 class CutError(Exception):
     """The connection is to end without an answer."""
 
@@ -65,6 +69,10 @@ class GraphApp:
         except CutError:
             await cut(scope, receive)
             return
+        except asyncio.CancelledError:
+            # The sandbox stops: whoever still waits is cut off, not answered.
+            scope.get(ABORT, _nothing)()
+            raise
         if self.stage.latency_ms:
             await asyncio.sleep(self.stage.latency_ms / 1000)
         if fault is not None and fault.do == "slow":
@@ -77,6 +85,8 @@ class GraphApp:
 
     async def _reply(self, scope: Scope, receive: Receive) -> tuple[Reply, Fault | None]:
         world = self.stage.world
+        if scope["path"].startswith("/_sandbox"):
+            return Reply(405, b'{"error":{"message":"There is no such control path or method"}}'), None
         too_long = len(scope["query_string"]) > world.settings.max_url_bytes
         if too_long:
             return Reply(414, OUTAGE.encode(), HTML_TYPE), None

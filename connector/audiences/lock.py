@@ -1,0 +1,114 @@
+"""One run per audience at a time, on one host and on several: a lease in the state database, kept alive by a heartbeat.
+
+A holder that dies stops renewing, and its lease runs out. Time is the database's own, so that hosts with wrong clocks agree.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from connector.errors import ConnectorError, TransientError
+from connector.schema import LOCKS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sqlalchemy.engine import Connection
+
+    from connector.state import State
+
+LEASE = 60  # seconds a lease holds without a heartbeat
+HEARTBEAT = 15.0
+
+
+@contextmanager
+def audience_lock(
+    state: State, audience_id: str, run_id: str, *, lease: int = LEASE, heartbeat: float = HEARTBEAT
+) -> Iterator[Callable[[], None]]:
+    """Hold the audience's lock; gives a function that raises when the lease was lost.
+
+    Raises:
+        TransientError: another run holds it (``audience.locked``); the message says who and for how long.
+    """
+    token, holder = secrets.token_hex(16), f"run {run_id}, process {os.getpid()} on {socket.gethostname()}"
+    _take(state, audience_id, holder, token, lease)
+    lost, done = threading.Event(), threading.Event()
+
+    def beat() -> None:
+        while not done.wait(heartbeat):
+            try:
+                if not _renew(state, audience_id, token, lease):
+                    lost.set()
+                    return
+            except ConnectorError:
+                # The database is away for now: the lease decides. The run notices when it next writes there itself.
+                continue
+
+    def check() -> None:
+        if lost.is_set():
+            raise TransientError(
+                f"the lock on audience {audience_id} was lost to another run",
+                code="audience.lock_lost",
+                hint="Nothing is lost: run the same command again.",
+            )
+
+    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield check
+    finally:
+        done.set()
+        thread.join()
+        _release(state, audience_id, token)
+
+
+def _take(state: State, audience_id: str, holder: str, token: str, lease: int) -> None:
+    with state.session() as connection:
+        now = _database_time(connection)
+        mine = {"audience_id": audience_id, "holder": holder, "token": token, "until": now + lease}
+        connection.execute(sa.delete(LOCKS).where((LOCKS.c.audience_id == audience_id) & (LOCKS.c.until < now)))
+        other = connection.execute(sa.select(LOCKS).where(LOCKS.c.audience_id == audience_id)).mappings().first()
+        row = dict(other) if other is not None else None
+        if row is None:
+            try:
+                with connection.begin_nested():
+                    connection.execute(LOCKS.insert().values(**mine))
+            except sa.exc.IntegrityError:  # another host was quicker by a moment
+                row = {"holder": "another run that began just now", "until": now + lease}
+    if row is not None:
+        raise TransientError(
+            f"audience {audience_id} is being written by {row['holder']}",
+            code="audience.locked",
+            hint=f"Wait until it ends; if it died, its lease runs out in {max(1, row['until'] - now + 1)} s.",
+        )
+
+
+def _renew(state: State, audience_id: str, token: str, lease: int) -> bool:
+    with state.session() as connection:
+        mine = (LOCKS.c.audience_id == audience_id) & (LOCKS.c.token == token)
+        until = _database_time(connection) + lease
+        return connection.execute(sa.update(LOCKS).where(mine).values(until=until)).rowcount == 1
+
+
+def _release(state: State, audience_id: str, token: str) -> None:
+    try:
+        with state.session() as connection:
+            connection.execute(sa.delete(LOCKS).where((LOCKS.c.audience_id == audience_id) & (LOCKS.c.token == token)))
+    except ConnectorError:
+        return  # the database is away; the lease runs out by itself
+
+
+def _database_time(connection: Connection) -> int:
+    """Read the database's clock, in seconds since 1970."""
+    seconds = {
+        "postgresql": "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS BIGINT)",
+        "sqlite": "SELECT CAST(strftime('%s', 'now') AS INTEGER)",
+    }.get(connection.dialect.name, "SELECT UNIX_TIMESTAMP()")
+    return int(connection.execute(sa.text(seconds)).scalar_one())

@@ -1,0 +1,130 @@
+"""One export while it runs: what its steps share, and the report it ends with."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from connector.audiences.ledger import Ledger, open_ledger
+from connector.audiences.ledger_book import LedgerBook
+from connector.audiences.ledger_files import open_ledger_files
+from connector.errors import GuardError, SourceError
+from connector.ledger_key import make_ledger_key, read_ledger_key
+from connector.report import Progress, Report, Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from connector.audiences.graph import Graph
+    from connector.audiences.pace import Wait
+    from connector.config import Config, Mode
+    from connector.profiles.segments import Segment
+    from connector.state import Destination, State
+
+IN_FLIGHT = 4
+
+
+@dataclass(slots=True)
+class Options:
+    """How one export is to run.
+
+    ``limit`` sends at most that many rows. ``full`` sends everyone, the unchanged too, and begins a new ledger where the old
+    one cannot be read. ``replace_confirmed`` allows mode ``replace`` to wipe members that we did not send. ``stop`` is set
+    to end the run between batches. ``on_progress`` is called often, in the calling thread; ``on_wait`` whenever Meta makes
+    us wait, in any thread.
+    """
+
+    mode: Mode | None = None
+    dry_run: bool = False
+    limit: int | None = None
+    full: bool = False
+    allow_shrink: bool = False
+    replace_confirmed: bool = False
+    in_flight: int = IN_FLIGHT
+    on_progress: Callable[[Progress], None] = lambda _: None
+    on_wait: Callable[[Wait], None] = lambda _: None
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(slots=True)
+class Job:
+    """What the steps of one export share. ``run_id`` is ``None`` for a plan, which writes nothing."""
+
+    config: Config
+    segment: Segment
+    destination: Destination
+    mode: Mode
+    graph: Graph
+    state: State
+    options: Options
+    run_id: str | None = None
+    check_lock: Callable[[], None] = lambda: None
+    tally: Tally = field(default_factory=Tally)
+    started: float = field(default_factory=time.monotonic)
+    warnings: list[str] = field(default_factory=list)
+
+    def tell(self, stage: str) -> None:
+        """Show how far the run is."""
+        self.options.on_progress(Progress(stage, self.tally, time.monotonic() - self.started))
+
+    def before_batch(self) -> None:
+        """Stop between two batches when the lock is lost or an admin stepped in."""
+        self.check_lock()
+        refuse_paused(self.state, self.destination.name)
+
+    def key(self) -> bytes:
+        """Read the fingerprint key; the first export makes one, and so does ``--full`` where the old one is lost."""
+        ledger_exists = bool(LedgerBook(self.state).slices())
+        try:
+            return read_ledger_key(self.config.root, ledger_exists=ledger_exists, make=self.run_id is not None)
+        except SourceError:
+            if not self.options.full or self.run_id is None:
+                raise
+            return make_ledger_key(self.config.root)
+
+    def open_ledger(self, key: bytes, segment: str | None = None) -> Ledger:
+        """Open the ledger's slice of this export, or of another segment in the same audience."""
+        return open_ledger(
+            self.state,
+            open_ledger_files(self.config.ledger),
+            audience_id=str(self.destination.audience_id),
+            segment=segment or self.segment.name,
+            key=key,
+            run_id=self.run_id,
+            anew=self.options.full and segment is None,
+        )
+
+    def report(self, *, check: bool = True) -> Report:
+        """Add up."""
+        report = Report(
+            run=self.run_id,
+            segment=self.segment.name,
+            destination=self.destination.name,
+            mode=self.mode,
+            audience_id=self.destination.audience_id,
+            audience_name=self.destination.audience_name,
+            tally=self.tally,
+            seconds=time.monotonic() - self.started,
+            limited=self.options.limit is not None,
+            dry_run=self.run_id is None,
+            max_invalid=self.config.workspace.guards.max_invalid,
+            warnings=tuple(self.warnings),
+        )
+        if check:
+            report.check()
+        return report
+
+
+def refuse_paused(state: State, name: str) -> None:
+    """Stop, between batches too, when an admin paused or removed the destination."""
+    current = {d.name: d for d in state.destinations()}.get(name)
+    if current is None:
+        raise GuardError(f"destination {name} was removed", code="destination.removed")
+    if current.paused_at is not None:
+        raise GuardError(
+            f"destination {name} is paused since {current.paused_at}",
+            code="destination.paused",
+            hint=f"Go on with: connector resume destination {name}",
+        )

@@ -1,0 +1,143 @@
+"""Rows on their way out: entered in the ledger before they leave, confirmed when Meta acknowledged them.
+
+Joins prepared rows, ledger and upload; counts what Meta answered. Sees hashes and fingerprints only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from connector.audiences.batch import batches, json_rows
+from connector.audiences.ledger_rows import ledger_rows
+from connector.audiences.upload import Receipt, Upload
+from connector.preparation import hashed_codes
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Iterable, Iterator
+
+    import polars as pl
+    from numpy.typing import NDArray
+
+    from connector.audiences.graph import Graph
+    from connector.audiences.ledger import Ledger
+    from connector.audiences.removals import Removal
+    from connector.audiences.upload import Operation, Outcome
+    from connector.preparation import Prepared
+    from connector.report import Tally
+    from connector.state import Destination, State
+
+
+@dataclass(slots=True)
+class Sender:
+    """Sends for one run: to one destination, counted in one tally, recorded under one run id."""
+
+    graph: Graph
+    destination: Destination
+    state: State
+    run_id: str
+    tally: Tally
+    in_flight: int
+    stop: threading.Event
+    before_batch: Callable[[], None]
+    tell: Callable[[str], None]
+    _part_ends: list[tuple[int, NDArray[np.int64]]] = field(default_factory=list)
+    _rows: int = 0
+
+    def add(
+        self,
+        prepared: Iterable[Prepared],
+        ledger: Ledger,
+        schema: tuple[str, ...],
+        *,
+        limit: int | None,
+        replace: bool = False,
+    ) -> None:
+        """Send rows to add; each is in the ledger before it leaves. With ``limit``, the rest is read and counted only."""
+        rows = self._entered(prepared, ledger, schema, limit)
+        outcome = self._upload("replace" if replace else "add", rows, schema, on_rows=lambda n: self._hold(ledger, n))
+        if outcome.missing:
+            ledger.doubt_this_run()
+        self.tally.invalid = min(outcome.invalid, outcome.rows - outcome.missing)
+        self.tally.added = outcome.rows - outcome.missing - self.tally.invalid
+
+    def remove(self, removals: Iterable[Removal]) -> bool:
+        """Send rows to take out, a session for each schema; true when Meta received all of them."""
+        whole = True
+        for removal in removals:
+            outcome = self._upload("remove", iter([json_rows(removal.rows, removal.schema)]), removal.schema)
+            self.tally.removed -= outcome.missing
+            whole = whole and not outcome.missing
+        return whole
+
+    def _upload(
+        self,
+        operation: Operation,
+        rows: Iterator[pl.Series],
+        schema: tuple[str, ...],
+        on_rows: Callable[[int], None] = lambda _: None,
+    ) -> Outcome:
+        upload = Upload(
+            self.graph,
+            str(self.destination.audience_id),
+            account=self.destination.ad_account,
+            operation=operation,
+            in_flight=self.in_flight,
+            on_receipt=lambda receipt: self._count(operation, receipt),
+            on_rows=on_rows,
+            before_batch=self.before_batch,
+            stop=self.stop,
+        )
+        return upload.send(batches(rows, schema))
+
+    def _count(self, operation: Operation, receipt: Receipt) -> None:
+        self.state.record_batch(
+            self.run_id,
+            operation=operation,
+            seq=receipt.seq,
+            session_id=receipt.session_id,
+            rows=receipt.rows,
+            size=receipt.size,
+            retried=receipt.retried,
+        )
+        self.tally.batches_sent += 1
+        self.tally.batches_retried += receipt.retried
+        self.tally.bytes_sent += receipt.size
+        if operation == "remove":
+            self.tally.removed += receipt.rows
+        else:
+            self.tally.added += receipt.rows
+        self.tell("removing" if operation == "remove" else "sending")
+
+    def _entered(
+        self, prepared: Iterable[Prepared], ledger: Ledger, schema: tuple[str, ...], limit: int | None
+    ) -> Iterator[pl.Series]:
+        """Give the rows as JSON, each frame entered in the ledger first."""
+        today = datetime.now(UTC).date()
+        for some in prepared:
+            mine = some if limit is None else some.head(max(0, limit - self._rows))
+            if not mine.rows.height:
+                continue
+            rows = ledger_rows(mine.rows, mine.profiles, mine.prints, hashed_codes(mine.rows), sent=today)
+            ends = self._rows + np.cumsum(rows["rows"].to_numpy(), dtype=np.int64)
+            self._part_ends.append((ledger.intend(rows), ends))
+            self._rows = int(ends[-1])
+            yield json_rows(mine.rows, schema)
+
+    def _hold(self, ledger: Ledger, acknowledged: int) -> None:
+        """Confirm the profiles whose rows are all among the first ``acknowledged``."""
+        held: dict[int, int] = {}
+        while self._part_ends:
+            part, ends = self._part_ends[0]
+            whole = int(np.searchsorted(ends, acknowledged, side="right"))
+            if whole:
+                held[part] = whole
+            if whole < len(ends):
+                break
+            self._part_ends.pop(0)
+        if held:
+            ledger.hold(held)

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import polars as pl
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connector.audiences.digest_set import DigestSet, identify
+from connector.audiences.duplicates import Duplicates
+from connector.hashing import Hashed
+
+Row = tuple[int, str | None, str | None, str]
+
+
+def plain_firsts(rows: list[Row]) -> list[bool]:
+    """Principle 7, told in plain Python: one row after the other."""
+    cells, owners, verdicts = set(), {}, []
+    for profile, external, email, name in rows:
+        taken = external is not None and owners.get(external, profile) != profile
+        first = not taken and (email, name) not in cells
+        if first:
+            cells.add((email, name))
+            if external is not None:
+                owners[external] = profile
+        verdicts.append(first)
+    return verdicts
+
+
+def firsts(rows: list[Row], frame_sizes: list[int]) -> list[bool]:
+    """The same by the real thing, cut into frames that never part a profile's rows."""
+    duplicates, verdicts, start = Duplicates(), [], 0
+    sizes = iter(frame_sizes)
+    while start < len(rows):
+        end = min(len(rows), start + next(sizes, len(rows)))
+        while end < len(rows) and rows[end][0] == rows[end - 1][0]:
+            end += 1
+        part = rows[start:end]
+        hashed = pl.DataFrame(
+            {"EXTERN_ID": [r[1] for r in part], "EMAIL": [r[2] for r in part], "FN": [r[3] for r in part]},
+            schema={"EXTERN_ID": pl.String, "EMAIL": pl.String, "FN": pl.String},
+        )
+        profiles = pl.Series([r[0] for r in part], dtype=pl.UInt32)
+        verdicts += duplicates.firsts(Hashed(hashed), profiles, ["EMAIL", "FN"]).to_list()
+        start = end
+    return verdicts
+
+
+@st.composite
+def profiles(draw: st.DrawFn) -> list[Row]:
+    rows: list[Row] = []
+    for profile in range(draw(st.integers(1, 12))):
+        external = draw(st.sampled_from([None, "a", "b", "c", "d"]))
+        for _ in range(draw(st.integers(1, 3))):
+            rows.append(
+                (profile, external, draw(st.sampled_from([None, "x", "y", "z"])), draw(st.sampled_from(["m", "n"])))
+            )
+    return rows
+
+
+@given(profiles(), st.lists(st.integers(1, 6), max_size=6))
+def test_the_first_in_source_order_wins_whatever_the_size_of_the_frames(rows: list[Row], sizes: list[int]) -> None:
+    assert firsts(rows, sizes) == plain_firsts(rows)
+
+
+def test_a_profile_dropped_for_its_id_does_not_hide_a_later_one() -> None:
+    rows: list[Row] = [(0, "a", "x", "m"), (1, "a", "y", "m"), (2, "b", "y", "m")]
+    assert firsts(rows, [3]) == firsts(rows, [1, 1, 1]) == [True, False, True]
+
+
+def test_a_shared_email_alone_is_no_duplicate() -> None:
+    assert firsts([(0, None, "x", "m"), (1, None, "x", "n")], [2]) == [True, True]
+
+
+def test_equal_rows_without_an_id_beside_others_with_one_are_found() -> None:
+    rows: list[Row] = [(0, None, "x", "m"), (1, "a", "y", "m"), (2, None, "x", "m"), (3, "b", "z", "m")]
+    assert firsts(rows, [4]) == [True, True, False, True]
+
+
+@given(st.lists(st.lists(st.integers(0, 50), max_size=20), max_size=12))
+def test_a_digest_set_holds_just_what_was_added(parts: list[list[int]]) -> None:
+    digests, plain = DigestSet(), set()
+    for part in parts:
+        rows = identify(pl.DataFrame({"cell": [str(n) for n in part]}, schema={"cell": pl.String}), ["cell"])
+        assert digests.contains(rows).to_list() == [n in plain for n in part]
+        digests.add(rows)
+        plain |= set(part)
+
+
+def test_an_identity_depends_on_place_and_value_and_is_null_for_nothing() -> None:
+    frame = pl.DataFrame({"a": ["x", "y", None, None], "b": ["y", "x", "x", None]})
+    identities = identify(frame, ["a", "b"])
+    assert identities.n_unique() == 4
+    assert identities.is_null().to_list() == [False, False, False, True]
+
+
+def test_an_identity_is_the_same_in_every_version() -> None:
+    """The ledger keeps identities: a new polars or plug-in must not change them."""
+    frame = pl.DataFrame({"a": ["f1904cf1"], "b": [None]}, schema={"a": pl.String, "b": pl.String})
+    assert identify(frame, ["a", "b"]).item() == KNOWN
+
+
+KNOWN = 54343357844243477851468735495603922722
