@@ -237,10 +237,13 @@ def error_words() -> dict[str, set[int]]:
 
 def _coded(tree: ast.AST) -> Iterator[tuple[ast.expr, str | None]]:
     """Give each expression that becomes an error's code, with the class it is handed to where that can be seen."""
+    takers = dict(_takers(tree))
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             named = node.func.id if isinstance(node.func, ast.Name) else None
             yield from ((k.value, named) for k in node.keywords if k.arg == "code")
+            if named in takers and len(node.args) > takers[named][0]:
+                yield node.args[takers[named][0]], takers[named][1]
         elif isinstance(node, ast.FunctionDef):
             pairs = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
             yield from ((d, None) for a, d in pairs if a.arg == "code" and d is not None)
@@ -248,6 +251,19 @@ def _coded(tree: ast.AST) -> Iterator[tuple[ast.expr, str | None]]:
             yield node.value, None
         elif isinstance(node, ast.Assign) and any(_names_code(target) for target in node.targets):
             yield node.value, None
+
+
+def _takers(tree: ast.AST) -> Iterator[tuple[str, tuple[int, str]]]:
+    """Name the functions that take a code by position, with its place and the class they raise."""
+    for node in ast.walk(tree):
+        names = [a.arg for a in node.args.args] if isinstance(node, ast.FunctionDef) else []
+        if "code" in names:
+            raised = [n.exc.func.id for n in ast.walk(node) if isinstance(n, ast.Raise) and _is_named_call(n.exc)]
+            yield from ((node.name, (names.index("code"), one)) for one in raised if one in ERROR_CLASSES)
+
+
+def _is_named_call(raised: ast.expr | None) -> bool:
+    return isinstance(raised, ast.Call) and isinstance(raised.func, ast.Name)
 
 
 def _names_code(target: ast.expr) -> bool:

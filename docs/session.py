@@ -34,7 +34,7 @@ STEADY = (
     (r"\d+\.\d s, [\d,]+ profiles a second", "… s, … profiles a second"),
     (r'"seconds": [\d.]+', '"seconds": 0.5'),
     (r'"profiles_per_second": \d+', '"profiles_per_second": 6'),
-    (r"\b\d{1,3} B\b|\b\d\.\d kB\b", "1.0 kB"),
+    (r"\b[1-9]\d{0,2} B\b|\b\d\.\d kB\b", "1.0 kB"),
     (r'"bytes": \d+', '"bytes": 1000'),
     (r"(trace id: )\w+", r"\g<1>A1b2C3d4"),
     (r"(head )[0-9a-f]{64}", r"\g<1>" + "5e" * 32),

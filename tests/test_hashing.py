@@ -3,7 +3,7 @@ from __future__ import annotations
 import hashlib
 
 import polars as pl
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connector.hashing import hash_columns
@@ -46,6 +46,7 @@ def test_columns_that_are_no_text_are_left_alone():
     assert hash_columns(keys, plain=())["row"].to_list() == [1, 2]
 
 
+@settings(deadline=None)
 @given(st.lists(st.none() | st.text()))
 def test_the_digest_is_that_of_the_text_in_utf_8(cells: list[str | None]):
     hashed = hash_columns(pl.DataFrame({"FN": cells}, schema={"FN": pl.String}), plain=())

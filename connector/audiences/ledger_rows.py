@@ -48,7 +48,9 @@ def ledger_rows(
             "low": prints["low"],
             "cells_high": high_word(identity),
             "cells_low": low_word(identity),
-            "external_id": main["EXTERN_ID"] if "EXTERN_ID" in main.columns else pl.Series([None], dtype=pl.String),
+            "external_id": main["EXTERN_ID"]
+            if "EXTERN_ID" in main.columns
+            else pl.repeat(None, main.height, dtype=pl.String, eager=True),
             "mask": _mask(main),
             "rows": table.group_by("profile", maintain_order=True).len()["len"].cast(pl.UInt8),
         }

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import subprocess
 import sys
 import tempfile
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +34,7 @@ SEGMENT = "loyal_customers"
 def demo(workspace: Workspace = HERE, as_json: Json = False) -> None:
     """Start a sandbox, add a destination, pass the gate, export a sample segment, show the report.
 
-    Needs no account and leaves nothing behind: the sandbox and the demo's state database go when it ends.
+    Needs no account and leaves nothing behind: the sandbox, and the demo's state and ledger, go when it ends.
     """
 
     def work() -> Answer:
@@ -41,7 +43,8 @@ def demo(workspace: Workspace = HERE, as_json: Json = False) -> None:
             os.environ["CONNECTOR_STATE"] = f"sqlite:///{folder}/state.db"
             os.environ["CONNECTOR_GRAPH_URL"] = sandbox["base_url"]
             os.environ["CONNECTOR_TOKEN"] = sandbox["token"]
-            config = Config.load(workspace)
+            os.environ["CONNECTOR_KEY"] = secrets.token_hex(32)
+            config = replace(Config.load(workspace), ledger=f"{folder}/ledger")
             if SEGMENT not in config.workspace.segments:
                 raise ConfigError(
                     f'the demo exports the segment "{SEGMENT}", and this workspace has none',

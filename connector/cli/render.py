@@ -111,17 +111,19 @@ def report(done: Report) -> RenderableType:
         "",
         _fates(done),
         "",
-        _cells(done),
-        "",
     ]
-    if planned:
+    if t.to_add:
+        parts += [_cells(done), ""]
+    if planned and not t.to_add and not t.to_remove:
+        parts.append("An export would send nothing: the audience holds just these profiles already.")
+    elif planned:
         parts.append(f"An export would take {_some(t.to_add, 'row')} in {_some(-(-t.to_add // 10_000), 'request')}.")
     else:
         rate = f", {t.read / done.seconds:,.0f} profiles a second" if done.seconds else ""
         again = f" ({t.batches_retried} repeated)" if t.batches_retried else ""
         parts.append(f"{_some(t.batches_sent, 'request')}{again}, {_size(t.bytes_sent)}, {done.seconds:.1f} s{rate}")
     parts += [f"[yellow]warning[/] {escape(warning)}" for warning in _warnings(done)]
-    if not planned:
+    if t.batches_sent:
         parts.append(Text(
             "Meta matches these rows in the background: the audience's size shows within 24 hours, rounded below 1,000;"
             " below 100 matched people it cannot be used.", style="dim",

@@ -32,7 +32,7 @@ _WORD = r"(\p{L}+)"
 # that may be day and month either way round. Y is a year of two digits, which no shape may guess.
 _FULL_YEAR: tuple[tuple[str, str], ...] = (
     ("ymd", r"(\d{4})-(\d{1,2})-(\d{1,2})"),
-    ("ymd", r"(\d{4})/(\d{1,2})/(\d{1,2})"),
+    ("ymd", r"(\d{4})[/ ](\d{1,2})[/ ](\d{1,2})"),
     ("ymd", r"(\d{4})\. ?(\d{1,2})\. ?(\d{1,2})\.?"),
     ("ymd", r"(\d{4}) ?[年년] ?(\d{1,2}) ?[月월] ?(\d{1,2}) ?[日일]"),
     ("dmy", r"(\d{1,2})\. ?(\d{1,2})\. ?(\d{4})\.?"),
@@ -138,7 +138,8 @@ def read_dates(cleaned: pl.Series, written: str | None, today: dt.date) -> pl.Da
     frame = pl.DataFrame({"text": cleaned}).unique().filter(text.is_not_null())
     shapes = [parse_format(written)] if written else _with_time(_FULL_YEAR)
     days = _days(frame, shapes, today)
-    unclear = _days(frame, [] if written else _with_time(_SHORT_YEAR), today)["text"]
+    unread = frame.join(days, on="text", how="anti")
+    unclear = _days(unread, [] if written else _with_time(_SHORT_YEAR), today)["text"]
     reason = (
         pl.when(pl.col("in range") == 0)
         .then(pl.lit("out_of_range"))
@@ -159,8 +160,11 @@ def _with_time(shapes: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
 
 def _days(frame: pl.DataFrame, shapes: Sequence[tuple[str, str]], today: dt.date) -> pl.DataFrame:
     """Collect what cells may mean: ``days`` different ones, how many ``in range``, and the ``value`` if there is one."""
-    nothing = pl.DataFrame(schema={"text": pl.String, "day": pl.String})
-    found = pl.concat([nothing, *(_readings(frame, groups, f"^{pattern}$", today) for groups, pattern in shapes)])
+    found = pl.DataFrame(schema={"text": pl.String, "day": pl.String})
+    for groups, pattern in shapes:
+        # No text has a real day in two shapes, and most columns are written in one: the rest need not look at them.
+        days = _readings(frame, groups, f"^{pattern}$", today)
+        found, frame = pl.concat([found, days]), frame.join(days, on="text", how="anti")
     day = pl.col("day")
     in_range = day.is_between(pl.lit(_FIRST_DAY), pl.lit(f"{today:%Y%m%d}"))
     return found.group_by("text").agg(

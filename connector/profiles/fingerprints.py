@@ -62,8 +62,9 @@ def fingerprinter(mapping: Mapping, key: bytes, *, value_based: bool) -> Fingerp
         "keys": {code: [list(a.columns), a.value, a.separator] for code, a in mapping.attributes.items()},
     }
     columns = tuple(dict.fromkeys(c for a in mapping.attributes.values() for c in a.columns))
-    meaning = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
-    return Fingerprinter(columns, key.hex() + meaning)
+    # 128 secret bits that also stand for what the mapping says: short, so that most profiles fit one block of SHA-256.
+    prefix = hashlib.sha256(key + json.dumps(said, sort_keys=True).encode()).hexdigest()[:32]
+    return Fingerprinter(columns, prefix)
 
 
 def _as_text(frame: pl.DataFrame, column: str) -> pl.Expr:

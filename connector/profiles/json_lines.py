@@ -162,11 +162,15 @@ class _Block:
         listed = [row for row, value in values.items() if isinstance(value, list)]
         if not listed:
             return text
-        is_list = pl.int_range(pl.len()).is_in(listed)
+        # Read again as lists: polars' text of a list is no JSON when an element holds a control character.
+        alone = b"\n".join(json.dumps({text.name: values[row]}).encode() for row in listed)
+        lists = pl.read_ndjson(alone, schema={text.name: pl.List(pl.String)}).to_series()
         column = pl.col(text.name)
-        decoded = pl.when(is_list).then(column).str.json_decode(pl.List(pl.String))
-        alone = pl.when(~is_list & column.is_not_null()).then(pl.concat_list(column))
-        return text.to_frame().select(pl.coalesce(decoded, alone).alias(text.name)).to_series()
+        singles = text.to_frame().select(pl.when(column.is_not_null()).then(pl.concat_list(column))).to_series()
+        order = pl.Series(range(text.len()), dtype=pl.UInt32).scatter(
+            listed, range(text.len(), text.len() + len(listed))
+        )
+        return pl.concat([singles, lists]).gather(order).alias(text.name)
 
     def _value(self, row: int, column: str) -> object:
         return _value_of(self._lines[row][1])[0].get(column)

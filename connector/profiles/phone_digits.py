@@ -45,7 +45,11 @@ class Digits:
 
     def text(self) -> pl.Series:
         """Write the digits as text again."""
-        return pl.Series(self.value + _POWERS[self.count]).cast(pl.String).str.slice(1)
+        return pl.Series(self.marked()).cast(pl.String).str.slice(1)
+
+    def marked(self) -> Ints:
+        """Put a 1 before the digits, which keeps their leading zeros."""
+        return self.value + _POWERS[self.count]
 
     def __getitem__(self, rows: Ints | Flags) -> Digits:
         return Digits(self.value[rows], self.count[rows], self.plan[rows])

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from functools import cache, reduce
 from operator import or_
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import phonenumbers
@@ -22,7 +22,9 @@ from connector.profiles.phone_digits import Digits, Flags, Ints
 from connector.profiles.phone_numbers import LONGEST, SHORTEST
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+
+    from numpy.typing import NDArray
 
 _SPECIAL = ("premium_rate", "toll_free", "shared_cost", "voip", "personal_number", "pager", "uan", "voicemail")
 _TEXT = pl.col("text")
@@ -112,9 +114,9 @@ class Plans:
 
     def matching(self, numbers: Digits) -> Flags:
         """Say which national numbers have the shape of their plan's."""
-        rows, text, pattern = self._tagged(numbers, [f"(?:{plan.general})$" for plan in self.all])
         answer = np.zeros(len(numbers), bool)
-        answer[rows] = text.str.contains(pattern).to_numpy()
+        rows, found = self._matched(numbers, [f"(?:{plan.general})$" for plan in self.all], _is_match)
+        answer[rows] = found
         return answer
 
     def stripped(self, numbers: Digits) -> Digits:
@@ -161,21 +163,31 @@ class Plans:
         length = np.array([len(literal) for literal, _ in parts], np.int64)[numbers.plan]
         length = np.where(numbers.leading(length) == value[numbers.plan], length, 0)
         left = np.flatnonzero(length == 0)
-        rows, text, pattern = self._tagged(numbers[left], [rest for _, rest in parts])
-        if len(rows):
-            found = text.str.extract(pattern, 0).str.len_bytes().cast(pl.Int64).fill_null(0).to_numpy()
-            length[left[rows]] = np.maximum(found - self._tag_length[numbers.plan[left[rows]]], 0)
+        rows, found = self._matched(numbers[left], [rest for _, rest in parts], _length_of_match)
+        length[left[rows]] = np.maximum(found - self._tag_length[numbers.plan[left[rows]]], 0)
         return length
 
-    def _tagged(self, numbers: Digits, patterns: Sequence[str]) -> tuple[Ints, pl.Series, str]:
-        """Give the rows that may match, their digits behind the tags of their plans, and the pattern for all plans."""
+    def _matched(
+        self, numbers: Digits, patterns: Sequence[str], question: Callable[[pl.Expr, str], pl.Expr]
+    ) -> tuple[Ints, NDArray[Any]]:
+        """Put a question to the rows that may match their plan's pattern, and give these rows and the answers."""
         begins = np.array([_first_digits(pattern) for pattern in patterns], np.int64)
         rows = np.flatnonzero((begins[numbers.plan] > 0) & (numbers.count > 0))
         rows = rows[_has(begins[numbers.plan[rows]], numbers[rows].leading(1))]
-        asked = numbers[rows]
-        pairs = {f"{plan.tag}(?:{pattern})" for plan, pattern in zip(self.all, patterns, strict=True) if pattern}
-        text = pl.select(pl.concat_str(pl.lit(self._tags.gather(asked.plan)), pl.lit(asked.text()))).to_series()
-        return rows, text, f"^(?:{'|'.join(sorted(pairs))})"
+        if not len(rows):
+            return rows, rows
+        tagged = {f"{plan.tag}(?:{pattern})" for plan, pattern in zip(self.all, patterns, strict=True) if pattern}
+        frame = pl.DataFrame({"plan": numbers.plan[rows], "number": numbers[rows].marked()})
+        text = pl.concat_str(pl.lit(self._tags).gather(pl.col("plan")), pl.col("number").cast(pl.String).str.slice(1))
+        return rows, frame.select(question(text, f"^(?:{'|'.join(sorted(tagged))})")).to_series().to_numpy()
+
+
+def _is_match(text: pl.Expr, pattern: str) -> pl.Expr:
+    return text.str.contains(pattern)
+
+
+def _length_of_match(text: pl.Expr, pattern: str) -> pl.Expr:
+    return text.str.extract(pattern, 0).str.len_bytes().cast(pl.Int64).fill_null(0)
 
 
 def are_valid(code: int, numbers: pl.Series) -> Flags:
@@ -195,16 +207,17 @@ def are_mobile(code: int, numbers: pl.Series) -> Flags:
 def _in_their_region(code: int, numbers: pl.Series, says: Callable[[int, str], pl.Expr]) -> Flags:
     """Ask, for each number, the first region that claims it: by its leading digits, else by a type that fits."""
     regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[code]
+    frame = numbers.alias("text").to_frame()
+    if len(regions) == 1:
+        return frame.select(says(code, regions[0])).to_series().to_numpy()
     answer = np.zeros(len(numbers), bool)
-    left = numbers.str.contains(_any_claim(code)).arg_true().to_numpy()
+    left = np.flatnonzero(frame.select(_TEXT.str.contains(_any_claim(code))).to_series().to_numpy())
     for region in regions:
         if not len(left):
             break
-        claims = _claims(code, region) if len(regions) > 1 else pl.lit(value=True)
-        text = numbers.gather(left).alias("text").to_frame()
-        claimed = text.select(claims=claims & _TEXT.is_not_null())["claims"].to_numpy()
+        claimed = frame[left].select(_claims(code, region)).to_series().to_numpy()
         if claimed.any():
-            answer[left[claimed]] = text.filter(claimed).select(yes=says(code, region))["yes"].to_numpy()
+            answer[left[claimed]] = frame[left[claimed]].select(says(code, region)).to_series().to_numpy()
         left = left[~claimed]
     return answer
 

@@ -38,24 +38,22 @@ def dialled(phones: pl.Series) -> pl.DataFrame:
         the text needs the library), ``plus`` (whether a plus stands before them), and ``refused`` where the library
         sees no number.
     """
-    plain = _plain(phones, _TEXT)
+    plain = _plain(phones.alias("text").to_frame(), _TEXT)
     odd = (phones.is_not_null() & plain["value"].is_null()).arg_true()
     if odd.is_empty():
         return plain
-    folded = fold(phones.gather(odd))
-    found = _plain(folded, _TEXT.str.replace(_EXTENSION, "${1}"))
-    refused = (folded.str.contains(_SECOND_PLUS) & (folded.str.len_bytes() <= _LONGEST_TEXT)).alias("refused")
-    found = found.with_columns(refused)
+    core = in_ascii(phones.gather(odd)).alias("text").to_frame()
+    core = core.select(_TEXT.str.replace(_HEAD, "").str.replace(_TAIL, ""))
+    found = _plain(core, _TEXT.str.replace(_EXTENSION, "${1}"), _TEXT.str.contains(_SECOND_PLUS))
     return pl.DataFrame([plain[name].scatter(odd, found[name]) for name in plain.columns])
 
 
-def fold(phones: pl.Series) -> pl.Series:
-    """Write digits, pluses and dashes of any script in ASCII; drop what stands before and after a number."""
-    signs = phones.str.replace_all(r"[\x00-\x7F]+", "").str.split("").explode().unique().drop_nulls()
-    ascii_of = {sign: written for sign in signs if sign and (written := _ascii(sign)) is not None}
-    if ascii_of:
-        phones = phones.str.replace_many(ascii_of)
-    return phones.str.replace(_HEAD, "").str.replace(_TAIL, "")
+def in_ascii(phones: pl.Series) -> pl.Series:
+    """Write digits, pluses and dashes of any script in ASCII."""
+    foreign = phones.filter(phones.str.contains(r"[^\x00-\x7F]"))
+    signs = set("".join(foreign.unique().to_list()))
+    ascii_of = {sign: written for sign in signs if not sign.isascii() and (written := _ascii(sign)) is not None}
+    return phones.str.replace_many(ascii_of) if ascii_of else phones
 
 
 def _ascii(sign: str) -> str | None:
@@ -63,15 +61,15 @@ def _ascii(sign: str) -> str | None:
     return _SIGNS.get(sign) if digit is None else str(digit)
 
 
-def _plain(phones: pl.Series, text: pl.Expr) -> pl.DataFrame:
-    """Read the texts that are nothing but digits, punctuation and perhaps a plus."""
-    frame = (
-        phones.alias("text")
-        .to_frame()
-        .select(written=text.str.replace_many(_PUNCTUATION, [""]), is_short=text.str.len_bytes() <= _LONGEST_TEXT)
+def _plain(frame: pl.DataFrame, number: pl.Expr, refused: pl.Expr | None = None) -> pl.DataFrame:
+    """Read the numbers that are nothing but digits, punctuation and perhaps a plus."""
+    frame = frame.select(
+        written=number.str.replace_many(_PUNCTUATION, [""]),
+        is_short=_TEXT.str.len_bytes() <= _LONGEST_TEXT,
+        refused=pl.lit(value=False) if refused is None else refused,
     )
     written = pl.col("written")
     plus = written.str.starts_with("+")
     count = written.str.len_bytes().cast(pl.Int64) - plus
     value = pl.when(pl.col("is_short") & count.is_between(3, MOST)).then(written.cast(pl.Int64, strict=False))
-    return frame.select(value=value, count=count, plus=plus, refused=False)
+    return frame.select(value=value, count=count, plus=plus, refused=pl.col("is_short") & pl.col("refused"))

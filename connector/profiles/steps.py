@@ -95,15 +95,10 @@ def explain_many(
         by_key.setdefault(_key_of(name), []).append(index)
     explained: dict[int, Explanation] = {}
     for key, indices in by_key.items():
-        cells = pl.DataFrame(
-            {
-                "COUNTRY": [items[index][2] for index in indices],
-                key.meta: [text_of(items[index][1]) for index in indices],
-            },
-            schema={"COUNTRY": pl.String, key.meta: pl.String} if key.meta != "COUNTRY" else None,
-            strict=False,
-        ).with_columns(pl.all().cast(pl.String))
-        explained |= dict(zip(indices, _explain_column(key, cells, settings), strict=True))
+        raw = {"COUNTRY": [text_of(items[index][2]) for index in indices]}
+        raw[key.meta] = [text_of(items[index][1]) for index in indices]  # a COUNTRY is explained by itself
+        column = _explain_column(key, pl.DataFrame(raw, schema=dict.fromkeys(raw, pl.String)), settings)
+        explained |= dict(zip(indices, column, strict=True))
     return [explained[index] for index in range(len(items))]
 
 
@@ -116,8 +111,11 @@ def text_of(value: object) -> str | None:
     Raises:
         ConfigError: A list or an object is no cell.
     """
-    if value is None or isinstance(value, str):
-        return value
+    if value is None:
+        return None
+    if isinstance(value, str):
+        # JSON may hold half of a surrogate pair, which is no character and has no UTF-8.
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int):
@@ -139,63 +137,65 @@ def _key_of(name: str) -> MatchKey:
 
 
 def _explain_column(key: MatchKey, raw: pl.DataFrame, settings: Settings) -> list[Explanation]:
-    wanted = raw.select(key.meta) if key.meta == "COUNTRY" else raw
-    values = normalise(wanted, settings).select(key.wire)
-    why = reasons(wanted, values, settings).select(key.wire)
-    if len(key.wire) > 1:
+    values = normalise(raw, settings).select(key.wire)
+    why = reasons(raw, values, settings)[key.wire[0]]
+    split = len(key.wire) > 1
+    if split:
         values = values.with_columns(pl.concat_str(key.wire).alias(key.meta))
     digests = hash_columns(values, plain=PLAIN)
-    steps = _steps_of(key, wanted, values[key.meta], settings)
+    rows = zip(values.iter_rows(named=True), digests.iter_rows(named=True), why, strict=True)
     return [
         Explanation(
             key=key.meta,
             normalised=value[key.meta],
-            sha256=None if key.meta in PLAIN else digest[key.meta],
-            reason=reason[key.wire[0]],
-            steps=taken,
-            parts={code: {"normalised": value[code], "sha256": digest[code]} for code in key.wire}
-            if len(key.wire) > 1
-            else {},
+            sha256=digest[key.meta] if key.hashed else None,
+            reason=reason,
+            steps=steps,
+            parts={code: {"normalised": value[code], "sha256": digest[code]} for code in key.wire} if split else {},
         )
-        for value, digest, reason, taken in zip(
-            values.to_dicts(), digests.to_dicts(), why.to_dicts(), steps, strict=True
-        )
+        for (value, digest, reason), steps in zip(rows, _steps_of(key, raw, settings), strict=True)
     ]
 
 
-def _steps_of(key: MatchKey, raw: pl.DataFrame, values: pl.Series, settings: Settings) -> list[tuple[StepTaken, ...]]:
+def _steps_of(key: MatchKey, raw: pl.DataFrame, settings: Settings) -> list[tuple[StepTaken, ...]]:
     """Take a rule's steps one after the other and keep, row by row, those that changed the value."""
     rule = rule_of(key.meta, settings)
     cells = pl.DataFrame({"cell": raw[key.meta], COUNTRY: country_column(raw, settings)})
-    columns: list[tuple[str, list[str | None]]] = [("", cells["cell"].to_list())]
-
-    def take_each(frame: pl.DataFrame, steps: Sequence[Step]) -> pl.DataFrame:
-        for step in steps:
-            frame = frame.with_columns(step.build(pl.col("cell")).alias("cell"))
-            columns.append((step.name, frame["cell"].to_list()))
-        return frame
-
-    take_each(cells, rule.first)
+    first, _ = _traced(cells, rule.first)
     prepared = prepare(cells, rule)
-    digests = prepared.select(is_sha256(pl.col("cleaned")).fill_null(value=False)).to_series().to_list()
-    phone = key.meta == "PHONE"
-    before = take_each(prepared.select("cell", COUNTRY), rule.then[:-1] if phone else rule.then)
-    found: list[tuple[StepTaken, ...]] = []
-    for row, (cell, country) in enumerate(before.iter_rows()):
-        taken = [
-            StepTaken(name, after)
-            for (_, earlier), (name, later) in pairwise(columns)
-            if (after := later[row]) is not None and after != earlier[row] and earlier[row] is not None
-        ]
-        if phone and cell is not None:
-            taken += _phone_steps(cell, country)
-        if rule.digests == "pass" and digests[row]:
-            taken.append(StepTaken("a SHA-256 already, sent as it is", values[row]))
-        found.append(tuple(taken))
-    return found
+    if key.meta == "PHONE":
+        then, numbers = _traced(prepared, rule.then[:-1])
+        read = [_phone_steps(number, country) for number, country in zip(numbers, cells[COUNTRY], strict=True)]
+        then = [before + after for before, after in zip(then, read, strict=True)]
+    else:
+        then, _ = _traced(prepared, rule.then)
+    digests = prepared.select(pl.when(is_sha256(pl.col("cleaned"))).then(pl.col("cleaned"))).to_series()
+    ready = [
+        (StepTaken("a SHA-256 already, sent as it is", digest),) if digest and rule.digests == "pass" else ()
+        for digest in digests
+    ]
+    return [a + b + c for a, b, c in zip(first, then, ready, strict=True)]
 
 
-def _phone_steps(phone: str, country: str | None) -> list[StepTaken]:
+def _traced(cells: pl.DataFrame, steps: Sequence[Step]) -> tuple[list[tuple[StepTaken, ...]], pl.Series]:
+    """Take steps on the column ``cell``: what they changed in every row, and the column after them."""
+    columns = [cells["cell"]]
+    for step in steps:
+        cells = cells.with_columns(step.build(pl.col("cell")).alias("cell"))
+        columns.append(cells["cell"])
+    names = [step.name for step in steps]
+    return [_changes(names, values) for values in zip(*columns, strict=True)], columns[-1]
+
+
+def _changes(names: Sequence[str], values: Sequence[str | None]) -> tuple[StepTaken, ...]:
+    return tuple(
+        StepTaken(name, after)
+        for name, (before, after) in zip(names, pairwise(values), strict=True)
+        if before is not None and after is not None and after != before
+    )
+
+
+def _phone_steps(phone: str | None, country: str | None) -> tuple[StepTaken, ...]:
     from connector.profiles.phones import phone_steps  # noqa: PLC0415 - loads libphonenumber's metadata
 
-    return [StepTaken(name, value) for name, value in phone_steps(phone, country)]
+    return () if phone is None else tuple(StepTaken(name, value) for name, value in phone_steps(phone, country))

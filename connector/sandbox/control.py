@@ -6,7 +6,6 @@ Shows counts and digests only, never a member, a token or a request body.
 from __future__ import annotations
 
 import html
-import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -16,6 +15,7 @@ from starlette.routing import Route
 from connector.sandbox.audience_fields import read_status
 from connector.sandbox.changes import change_world
 from connector.sandbox.faults import ControlError, read_faults
+from connector.sandbox.parameters import read_json
 from connector.sandbox.uploads import settle, show_session
 
 if TYPE_CHECKING:
@@ -100,8 +100,8 @@ def routes(stage: Stage) -> list[Route]:
 
 async def _json(request: Request) -> Any:
     try:
-        return json.loads(await request.body())
-    except (ValueError, RecursionError):
+        return read_json(await request.body())
+    except ValueError:
         raise ControlError("the body is not JSON") from None
 
 

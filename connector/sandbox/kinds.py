@@ -104,7 +104,7 @@ USER = Kind(
         ("GET", "permissions"): edge(oauth.list_permissions, "permission", "status"),
         ("DELETE", "permissions"): edge(oauth.drop_permissions, "permission"),
         ("GET", "adaccounts"): edge(oauth.my_ad_accounts),
-        ("GET", "assigned_ad_accounts"): edge(oauth.my_ad_accounts),
+        ("GET", "assigned_ad_accounts"): edge(oauth.assigned_ad_accounts),
         ("GET", "businesses"): edge(oauth.my_businesses),
         ("GET", "accounts"): edge(oauth.my_pages),
         ("POST", "applications"): edge(oauth.install_app, "business_app"),

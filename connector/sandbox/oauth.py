@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from connector.sandbox.call import Call, Json, Listing
 from connector.sandbox.refusals import Refusal, invalid, missing, unseen
-from connector.sandbox.rules import sees_account
+from connector.sandbox.rules import need_scope, sees_account, tasks_on
 from connector.sandbox.tokens import find_token, inspect_token, proves, trouble_with
 from connector.sandbox.world import DAY, Token
 
@@ -263,22 +263,30 @@ def _only_oneself(call: Call, user: User) -> None:
 
 
 def my_ad_accounts(call: Call, user: User) -> Listing:
-    """Answer ``me/adaccounts`` and ``assigned_ad_accounts``: every account the person can see."""
+    """Answer ``me/adaccounts``: every account the person can see."""
     _only_oneself(call, user)
-    if call.token is None or not (call.token.grants("ads_management") or call.token.grants("ads_read")):
-        raise Refusal(200, "(#200) Requires ads_read permission to manage the object")
-    targets = call.token.granular.get("ads_management") if call.token.grants("ads_management") else None
+    need_scope(call, "ads_read", "ads_management")
+    token = call.token
+    targets = token.granular.get("ads_management") if token is not None and token.grants("ads_management") else None
     seen = [account for account in call.world.accounts.values() if sees_account(call, account)]
     if targets is not None:
         seen = [a for a in seen if a.account_id in targets or (a.business or "") in targets]
     return Listing(seen, total=len(seen))
 
 
+def assigned_ad_accounts(call: Call, user: User) -> Listing:
+    """Answer ``<user>/assigned_ad_accounts``: the accounts this person or system user has tasks on."""
+    need_scope(call, "ads_read", "ads_management")
+    found = [
+        account for account in call.world.accounts.values() if tasks_on(user, account) and sees_account(call, account)
+    ]
+    return Listing(found, total=len(found))
+
+
 def my_businesses(call: Call, user: User) -> Listing:
     """Answer ``me/businesses``."""
     _only_oneself(call, user)
-    if call.token is None or not call.token.grants("business_management"):
-        raise Refusal(200, "(#200) Requires business_management permission to manage the object")
+    need_scope(call, "business_management")
     return Listing([call.world.businesses[name] for name in user.roles], total=len(user.roles))
 
 

@@ -91,8 +91,8 @@ class Parameters:
         value = self.values.get(name)
         if isinstance(value, str):
             try:
-                return json.loads(value)
-            except (ValueError, RecursionError):
+                return read_json(value)
+            except ValueError:
                 raise invalid(f"Param {name} must be a valid JSON object") from None
         return value
 
@@ -104,6 +104,22 @@ def whole_number(value: Any, wrong: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) > INT64:
         raise invalid(wrong)
     return value
+
+
+def read_json(text: str | bytes) -> Any:
+    """Parse JSON strictly: no NaN, no infinity.
+
+    Raises:
+        ValueError: for anything else, and for what is nested too deep.
+    """
+
+    def refuse(word: str) -> float:
+        raise ValueError(word)
+
+    try:
+        return json.loads(text, parse_constant=refuse)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
 
 
 def _unquoted(value: str) -> str:
@@ -119,8 +135,8 @@ def _loose_list(text: str) -> Any:
     if not stripped.startswith("["):
         return [item.strip().strip("'\"") for item in stripped.split(",") if item.strip()]
     try:
-        return json.loads(stripped)
-    except (ValueError, RecursionError):
+        return read_json(stripped)
+    except ValueError:
         inner = stripped.removeprefix("[").removesuffix("]")
         return [item.strip().strip("'\"") for item in inner.split(",") if item.strip()]
 
@@ -199,8 +215,8 @@ def _read_multipart(body: bytes, content_type: str) -> dict[str, Any]:
 def _read_json(body: bytes, found: Parameters) -> None:
     rest, cells = lift_rows(body)
     try:
-        given = json.loads(rest)
-    except (ValueError, RecursionError):
+        given = read_json(rest)
+    except ValueError:
         given = None
     if not isinstance(given, dict):
         raise Refusal(100, "(#100) The body is not a JSON object")

@@ -304,6 +304,7 @@ def opt_out(call: Call, account: AdAccount) -> Json:
     rules.may_write(call, account, forbidden("The current user can not update audiences of this account"))
     _, _, checked = read_payload(call, digests=False)
     for audience in call.world.audiences_of(account.id):
+        settle(call.world, audience)
         if audience.subtype == "CUSTOM" and not is_replacing(call.world, audience):
             audience.members.remove(checked.rows)
     return {

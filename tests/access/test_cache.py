@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -146,6 +147,31 @@ def test_two_gates_at_once_do_not_trip_over_each_other(world: Any, state_url: st
     assert all(report.allowed for report in reports)
 
 
+def is_waiting(state: State) -> bool:
+    """Whether somebody's insert waits for another transaction."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'INSERT%access_check%'"
+    with state.session() as connection:
+        return bool(connection.execute(sa.text(query)).scalar())
+
+
+def test_a_gate_that_comes_second_keeps_the_first_ones_answers(world: Any, postgres_url: str) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    row = {"destination": "demo", "check_id": "token", "mark": "0" * 16, "finding": {}}
+    times = dict.fromkeys(("checked_at", "valid_until", "since"), "2026-11-21T08:00:00.000000Z")
+    with State.open(postgres_url) as first, State.open(postgres_url) as second, ThreadPoolExecutor(1) as pool:
+        with first.session() as connection:
+            connection.execute(ACCESS_CHECKS.insert().values(**row, **times))
+            running = pool.submit(world.gate, state=second)
+            deadline = time.monotonic() + 30
+            while not is_waiting(first) and not running.done():
+                assert time.monotonic() < deadline
+        assert running.result().allowed
+        with first.session() as connection:
+            kept = connection.execute(sa.select(ACCESS_CHECKS.c.mark)).scalars().all()
+    assert kept == ["0" * 16]
+
+
 def test_terms_accepted_long_ago_are_warned_of_whatever_token_saw_them(world: Any, state: State) -> None:
     world.gate(state=state, now=at(MORNING))
     much_later = world.gate(state=state, token="client_admin", now=at(MORNING + timedelta(days=91)))
@@ -165,6 +191,15 @@ def test_a_recorded_end_and_reason_of_the_grant_are_believed(world: Any, state: 
         c.id: c.status for c in world.gate("manage", state=state, now=at(MORNING), policy=longer, fresh=True).checks
     }
     assert found["grant_expiry"] == "pass"
+
+
+def test_a_grant_whose_review_cannot_be_seen_is_a_question(world: Any, state: State) -> None:
+    after = {"requires_admin_approval": True, "expires": "next summer"}
+    state.audit(AuditEntry("grant access", "pending", asset=world.account("with_audiences"), after=after))
+    report = world.gate(state=state, token="no_b2b", app_id="200000000000002", now=at(MORNING))
+    found = {check.id: check for check in report.checks}
+    assert (found["admin_review"].status, found["admin_review"].remedy.who) == ("unknown", "client_admin")
+    assert found["grant_expiry"].found == ("no_end",)
 
 
 def test_the_table_keeps_no_token_and_no_secret(world: Any, state: State) -> None:

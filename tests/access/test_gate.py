@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from connector.access.caller import Caller
 from connector.access.checklist import BEFORE_AUDIENCE, CHECKS
 from connector.access.gate import allow, check_access
+from connector.access.inquiry import number_of, time_of
 from connector.access.reads import MOST_READS, Reads
 from connector.errors import AccessError, TransientError
 
@@ -352,6 +353,19 @@ def test_a_stranger_without_a_business_of_ours_is_told_apart_from_a_partner(worl
     report = world.gate(to=stranger, token="outsider")
     assert report.relationship == "person"
     assert statuses(report)["membership"] == "warn"
+
+
+def test_tasks_that_nobody_shows_are_a_question(world: Any) -> None:
+    world.fault(edge="assigned_users", method="GET", times=99, do="error", error={"code": 200})
+    [tasks] = [check for check in world.gate("not_assigned").checks if check.id == "user_tasks"]
+    assert (tasks.status, tasks.remedy.who) == ("unknown", "agency_admin")
+
+
+def test_metas_numbers_and_times_are_read_whatever_their_form() -> None:
+    assert [number_of(value) for value in (1, "2", 3.0, True, "x", None, [])] == [1, 2, 3, 1, None, None, None]
+    assert time_of(0) is None
+    assert time_of("soon") is None
+    assert time_of(1_754_846_089) == time_of("2025-08-10T17:14:49+0000")
 
 
 def test_a_sixteenth_read_is_not_made(world: Any) -> None:

@@ -314,7 +314,7 @@ SCALARS = (
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=100)
 @given(
     objects=st.lists(
         st.dictionaries(st.sampled_from("abc"), SCALARS | st.lists(SCALARS, max_size=3), min_size=1),
@@ -531,25 +531,25 @@ class Bucket(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
 
+@pytest.fixture(scope="module")
+def store() -> Iterator[ThreadingHTTPServer]:
+    """One server for all tests: polars keeps its connection to a bucket."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Bucket) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
 @pytest.fixture
-def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: ThreadingHTTPServer) -> Path:
     """The folder behind s3://bucket."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("TmpBucket", (Bucket,), {"folder": tmp_path}))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    settings = {
-        "ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}",
-        "ALLOW_HTTP": "true",
-        "ACCESS_KEY_ID": "k",
-        "SECRET_ACCESS_KEY": CANARY,
-        "REGION": "eu-west-1",
-    }
-    for name, value in settings.items():
+    monkeypatch.setattr(Bucket, "folder", tmp_path, raising=False)
+    endpoint = {"ENDPOINT_URL": f"http://127.0.0.1:{store.server_port}", "ALLOW_HTTP": "true", "REGION": "eu-west-1"}
+    for name, value in {**endpoint, "ACCESS_KEY_ID": "k", "SECRET_ACCESS_KEY": CANARY}.items():
         monkeypatch.setenv(f"AWS_{name}", value)
-    yield tmp_path
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    return tmp_path
 
 
 @pytest.mark.parametrize("suffix", ["csv", "csv.gz", "ndjson", "parquet", "arrow"])

@@ -114,3 +114,9 @@ def test_nothing_to_explain_is_nothing():
 def test_every_key_explains_a_blank(key: MatchKey):
     explanation = explain(key.meta, None)
     assert (explanation.normalised, explanation.reason, explanation.steps) == (None, "blank", ())
+
+
+def test_half_a_surrogate_pair_is_no_character_and_no_crash():
+    assert explain("FN", "Anna\ud800").normalised == "anna"
+    assert explain("ZIP", "94107", country="U\udc00S").normalised == "94107"
+    assert text_of("\ud83d\ude00") == "😀"

@@ -154,7 +154,14 @@ def test_any_payload_and_session_are_answered_or_refused(graph: Any, data: st.Da
 def test_any_filter_fields_and_batch_are_answered_or_refused(graph: Any, rules: Any, fields: str, batch: Any) -> None:
     path = f"{graph.known['ad_accounts']['with_audiences']}/customaudiences"
     fine(graph.call("GET", path, params={"filtering": json.dumps(rules), "fields": fields}))
-    fine(graph.call("POST", "", json={"batch": [{"relative_url": f"me?fields={fields}"}, *batch]}))
+    fine(
+        graph.call(
+            "POST",
+            "",
+            content=json.dumps({"batch": [{"relative_url": f"me?fields={fields}"}, *batch]}).encode(),
+            headers={"content-type": "application/json"},
+        )
+    )
 
 
 @LOOK
