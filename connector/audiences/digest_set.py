@@ -1,12 +1,12 @@
 """A growing set of rows, held as 96 bits each: who was seen already, who must never leave.
 
-Takes hashes of digests and ids only. Grows by sorted runs that are merged when they are of a size (as a log-structured
-tree does), so that ten million rows cost 120 MB and each look-up a few binary searches.
+Takes identities of digests and ids only. A table of marks, one byte a place, tells most strangers at one look; the rest is
+looked up in sorted runs that are merged eight at a time, as a log-structured tree does.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
@@ -15,48 +15,87 @@ import polars_hash as plh
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_ODD = pl.lit(0x9E3779B97F4A7C15F39CC0605CEDC835, dtype=pl.UInt128)  # the golden ratio's first 128 bits
+Keys = tuple["NDArray[np.uint64]", "NDArray[np.uint32]", "NDArray[np.bool_]"]
+
+_ODD: Final = pl.lit(0x9E3779B97F4A7C15F39CC0605CEDC835, dtype=pl.UInt128)  # the golden ratio's first 128 bits
+_LOWER: Final = pl.lit(2**64, dtype=pl.UInt128)
+_FAN: Final = 8  # runs of a size are merged when there are this many of them
+_SPARSE: Final = 6  # places in the table of marks for each member, at least
+_FIRST_BITS: Final = 16
+_MOST_BITS: Final = 26  # 64 MB: enough for eleven million; beyond that more strangers are looked up
 
 
 class DigestSet:
-    """A set of cells or rows. A false hit needs two rows that share 96 bits: 1 in 10^15 for ten million rows."""
+    """A set of identities. A false hit needs two that share 96 bits: 1 in 10^15 for ten million rows."""
 
     def __init__(self) -> None:
         self._runs: list[tuple[NDArray[np.uint64], NDArray[np.uint32]]] = []
+        self._bits = _FIRST_BITS
+        self._marks = np.zeros(1 << self._bits, dtype=bool)
 
     def __len__(self) -> int:
         return sum(len(run[0]) for run in self._runs)
 
     def contains(self, rows: pl.Series) -> pl.Series:
         """Tell for each of ``rows`` (identities from :func:`identify`) whether it is in the set; null is not."""
-        first, second, present = _split(rows)
-        order = np.argsort(first)  # sorted look-ups walk the runs in one direction: cache-friendly
-        found = np.zeros(len(first), dtype=bool)
-        found[order] = self._find(first[order], second[order])
-        return pl.Series(found & present)
+        return pl.Series(self.find(split(rows)))
 
     def add(self, rows: pl.Series) -> None:
         """Put ``rows`` into the set; nulls are left out."""
-        first, second, present = _split(rows)
-        places = np.flatnonzero(present)
-        order = places[np.argsort(first[places])]
-        keys, checks = first[order], second[order]
-        if not len(keys):
-            return
-        self._runs.append((keys, checks))
-        while len(self._runs) > 1 and len(self._runs[-2][0]) <= 2 * len(self._runs[-1][0]):
-            later, earlier = self._runs.pop(), self._runs.pop()
-            merged = np.concatenate([earlier[0], later[0]])
-            merge = np.argsort(merged, kind="stable")  # merges two sorted runs in linear time
-            self._runs.append((merged[merge], np.concatenate([earlier[1], later[1]])[merge]))
+        self.put(split(rows))
 
-    def _find(self, keys: NDArray[np.uint64], checks: NDArray[np.uint32]) -> NDArray[np.bool_]:
-        found = np.zeros(len(keys), dtype=bool)
-        for known, known_checks in self._runs:
-            at = np.searchsorted(known, keys)
-            np.minimum(at, len(known) - 1, out=at)
-            found |= (known[at] == keys) & (known_checks[at] == checks)
+    def find(self, keys: Keys) -> NDArray[np.bool_]:
+        """As :meth:`contains`, for identities that are split already."""
+        first, second, present = keys
+        found = present & self._marks[self._places(first)]
+        asked = np.flatnonzero(found)
+        if len(asked):
+            order = asked[np.argsort(first[asked])]  # sorted look-ups walk a run in one direction
+            found[order] = self._look_up(first[order], second[order])
         return found
+
+    def put(self, keys: Keys) -> None:
+        """As :meth:`add`, for identities that are split already."""
+        first, second, present = keys
+        order = np.argsort(first)
+        order = order[present[order]]
+        if not len(order):
+            return
+        run = first[order], second[order]
+        self._runs.append(run)
+        self._marks[self._places(run[0])] = True
+        self._merge()
+        self._widen()
+
+    def _places(self, first: NDArray[np.uint64]) -> NDArray[np.int64]:
+        return (first >> np.uint64(64 - self._bits)).astype(np.int64)
+
+    def _look_up(self, first: NDArray[np.uint64], second: NDArray[np.uint32]) -> NDArray[np.bool_]:
+        found = np.zeros(len(first), dtype=bool)
+        for keys, checks in self._runs:
+            at = np.searchsorted(keys, first)
+            np.minimum(at, len(keys) - 1, out=at)
+            found |= (keys[at] == first) & (checks[at] == second)
+        return found
+
+    def _merge(self) -> None:
+        """Merge the last runs when eight of them are of one size or smaller than the one before."""
+        while len(self._runs) >= _FAN:
+            last = self._runs[-_FAN:]
+            if len(last[0][0]) > _FAN * len(last[-1][0]):
+                return
+            keys = np.concatenate([run[0] for run in last])
+            order = np.argsort(keys, kind="stable")  # sorted pieces are merged, not sorted again
+            self._runs[-_FAN:] = [(keys[order], np.concatenate([run[1] for run in last])[order])]
+
+    def _widen(self) -> None:
+        """Make the table of marks larger when it grows full."""
+        wanted = min(_MOST_BITS, (len(self) * _SPARSE).bit_length())
+        if wanted > self._bits:
+            self._bits = min(_MOST_BITS, wanted + 2)
+            self._marks = np.zeros(1 << self._bits, dtype=bool)
+            for keys, _ in self._runs:
+                self._marks[self._places(keys)] = True
 
 
 def identify(frame: pl.DataFrame, columns: list[str]) -> pl.Series:
@@ -72,11 +111,10 @@ def identify(frame: pl.DataFrame, columns: list[str]) -> pl.Series:
     return frame.select(pl.when(~blank).then(total).alias("identity")).to_series()
 
 
-def _split(rows: pl.Series) -> tuple[NDArray[np.uint64], NDArray[np.uint32], NDArray[np.bool_]]:
-    """Cut identities into 64 bits to sort by and 32 to make sure."""
-    whole = rows.fill_null(0).alias("whole").to_frame()
-    parts = whole.select(
-        first=(pl.col("whole") // pl.lit(2**64, dtype=pl.UInt128)).cast(pl.UInt64),
-        second=(pl.col("whole") % pl.lit(2**32, dtype=pl.UInt128)).cast(pl.UInt32),
-    )
-    return parts["first"].to_numpy(), parts["second"].to_numpy(), rows.is_not_null().to_numpy()
+def split(rows: pl.Series) -> Keys:
+    """Cut identities into 64 bits to sort by and 32 to make sure, and tell which are there at all."""
+    whole = rows.alias("whole").to_frame().select(pl.col("whole").fill_null(0))
+    first = (pl.col("whole") // _LOWER).cast(pl.UInt64)
+    second = (pl.col("whole") % _LOWER).cast(pl.UInt64)
+    parts = whole.select(first=first, second=second)
+    return parts["first"].to_numpy(), parts["second"].to_numpy().astype(np.uint32), rows.is_not_null().to_numpy()

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
-from connector.audiences.digest_set import DigestSet, identify
+from connector.audiences.digest_set import DigestSet, identify, split
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
+    from connector.audiences.digest_set import Keys
     from connector.audiences.ledger import Ledger
     from connector.hashing import Hashed
 
@@ -42,43 +43,54 @@ class Duplicates:
             profiles: Which profile each row belongs to.
             columns: The hashed columns; ``EXTERN_ID`` is looked at if it is there.
         """
-        cells = identify(hashed, columns)
-        ids = identify(hashed, ["EXTERN_ID"]) if "EXTERN_ID" in hashed.columns else None
-        first = ~self._cells.contains(cells)
+        cells = split(identify(hashed, columns))
+        first = ~self._cells.find(cells)
+        ids = split(identify(hashed, ["EXTERN_ID"])) if "EXTERN_ID" in hashed.columns else None
         if ids is not None:
-            first &= ~self._ids.contains(ids)
-        first &= _firsts_within(profiles, cells, ids, first)
-        self._cells.add(cells.filter(first))
+            first &= ~self._ids.find(ids)
+        first = _firsts_within(profiles.to_numpy(), cells, ids, first)
+        self._cells.put((cells[0], cells[1], cells[2] & first))
         if ids is not None:
-            self._ids.add(ids.filter(first))
-        return first
+            self._ids.put((ids[0], ids[1], ids[2] & first))
+        return pl.Series(first)
 
 
-def _firsts_within(profiles: pl.Series, cells: pl.Series, ids: pl.Series | None, open_: pl.Series) -> pl.Series:
-    """Tell per row whether no earlier, accepted row of this very frame is the same."""
-    table = pl.DataFrame({"profile": profiles, "cells": cells, "open": open_}).with_row_index("at")
-    table = table.with_columns(ids.alias("id") if ids is not None else pl.lit(None, dtype=pl.UInt128).alias("id"))
-    table = table.filter("open")
-    twice = pl.col("cells").is_duplicated()
+def _firsts_within(
+    profiles: NDArray[np.uint32], cells: Keys, ids: Keys | None, first: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Strike from ``first`` the rows whose like stands earlier in this very frame and is let through."""
+    meets = _repeated(cells[0], first & cells[2])
     if ids is not None:
-        mains = pl.col("id").filter(pl.col("profile").is_first_distinct() & pl.col("id").is_not_null())
-        repeated = table.select(mains).filter(pl.col("id").is_duplicated())["id"].unique()
-        twice |= pl.col("id").is_in(repeated.implode())
-    table = table.with_columns(twice=twice)  # over the whole frame, before it is looked at profile by profile
-    touched = table.filter(pl.col("twice").any().over("profile"))
-    if touched.is_empty():
-        return open_
-    # Only the rows that meet another one in this frame: who wins can depend on who won before, so one at a time.
-    lost: list[int] = []
+        known_by_id = np.flatnonzero(first & ids[2])
+        begins = np.ones(len(known_by_id), dtype=bool)  # further rows of a profile share its id and are no repeat
+        begins[1:] = profiles[known_by_id][1:] != profiles[known_by_id][:-1]
+        among = np.zeros(len(first), dtype=bool)
+        among[known_by_id[begins]] = True
+        meets |= _repeated(ids[0], among)
+    if not meets.any():
+        return first
+    # Only the profiles that meet another one in this frame: who wins can depend on who won before, so one at a time.
+    touched = np.isin(profiles, profiles[meets])
     owner: dict[int, int] = {}
     known: set[int] = set()
-    for at, profile, cell, external in touched.select("at", "profile", "cells", "id").iter_rows():
+    for at in np.flatnonzero(touched & first):
+        profile, cell = int(profiles[at]), int(cells[0][at])
+        external = int(ids[0][at]) if ids is not None and ids[2][at] else None
         if cell in known or (external is not None and owner.get(external, profile) != profile):
-            lost.append(at)
+            first[at] = False
             continue
         known.add(cell)
         if external is not None:
             owner[external] = profile
-    mask = open_.to_numpy(writable=True)
-    mask[lost] = False
-    return pl.Series(mask)
+    return first
+
+
+def _repeated(keys: NDArray[np.uint64], among: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Tell which of the chosen keys stand there more than once."""
+    places = np.flatnonzero(among)
+    order = places[np.argsort(keys[places])]
+    same = keys[order][1:] == keys[order][:-1]
+    repeated = np.zeros(len(keys), dtype=bool)
+    repeated[order[1:][same]] = True
+    repeated[order[:-1][same]] = True
+    return repeated

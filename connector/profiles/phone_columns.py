@@ -13,12 +13,11 @@ import numpy as np
 import polars as pl
 
 from connector.profiles.phone_digits import Digits, Flags, Ints, joined
+from connector.profiles.phone_numbers import MEXICO
 from connector.profiles.phone_plans import Plans, are_mobile, are_valid, calling_codes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-_MEXICO = 52
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +111,7 @@ def _e164(plans: Plans, home: Digits, foreign: Digits) -> tuple[Ints, Ints]:
 def _modern(plans: Plans, significant: Digits, has_code: Flags) -> Digits:
     """Difference 4: the 1 of an old Mexican mobile goes where the country code was written."""
     old = (significant.count == 11) & (significant.leading(1) == 1)
-    return significant.without(np.where(old & has_code & (plans.code[significant.plan] == _MEXICO), 1, 0))
+    return significant.without(np.where(old & has_code & (plans.code[significant.plan] == MEXICO), 1, 0))
 
 
 def _are(what: Callable[[int, pl.Series], Flags], numbers: Ints, codes: Ints) -> Flags:

@@ -12,16 +12,24 @@ from enum import StrEnum
 from functools import lru_cache
 
 import phonenumbers
-from phonenumbers import CountryCodeSource, NumberParseException, PhoneNumberFormat, PhoneNumberType, ValidationResult
+from phonenumbers import (
+    CountryCodeSource,
+    NumberParseException,
+    PhoneNumber,
+    PhoneNumberFormat,
+    PhoneNumberType,
+    ValidationResult,
+)
 
 SHORTEST, LONGEST = 7, 15
 """Digits in E.164, country code included: fewer reach no person, more are no E.164 (ITU-T E.164, 6.1)."""
+
+MEXICO = 52
 
 # Where libphonenumber starts to read: a plus or a digit of any script.
 _START = re.compile(r"[+\uff0b\d]")
 # Two leading digits with nothing but punctuation between them: "00", "0 0", "(0)0".
 _TWO_DIGITS = re.compile(r"(\d)[^\w+\uff0b]*(\d)")
-_UNREADABLE = (NumberParseException.NOT_A_NUMBER, NumberParseException.TOO_LONG)
 
 
 _MOBILE = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
@@ -50,14 +58,19 @@ class Reason(StrEnum):
 class Reading:
     """What one phone means.
 
-    ``digits`` is E.164 without the plus, or ``None`` with its ``reason``. ``number`` is the library's last reading,
-    kept for ``explain``; ``rule`` names who decided.
+    ``digits`` is E.164 without the plus, or ``None`` with its ``reason``. ``rule`` names who decided; ``number`` is what
+    the library made of the phone, for ``explain``.
     """
 
     digits: str | None
     reason: Reason | None
     rule: Rule = Rule.LIBRARY
-    number: phonenumbers.PhoneNumber | None = None
+    number: PhoneNumber | None = None
+
+    @property
+    def source(self) -> int | None:
+        """Say where the library took the country code from."""
+        return self.number.country_code_source if self.number else None
 
 
 def region_of(country: str | None) -> str | None:
@@ -99,21 +112,20 @@ def read_phone(phone: str, country: str | None) -> Reading:
 
 def _with_plus(phone: str, text: str, region: str | None) -> Reading:
     """A plus wins over the country. What cannot be read after it (``+00 33``) the library reads without it; so do we."""
-    number = parse(phone, region)
+    reading = _read(phone, region)
     rest = _after_double_zero(text.lstrip("+\uff0b"))
-    if number is None and rest is not None:
+    if reading.number is None and rest is not None:
         return _with_double_zero(phone, rest, region)
-    return _judge(number, Rule.LIBRARY)
+    return reading
 
 
 def _with_double_zero(phone: str, rest: str, region: str | None) -> Reading:
     """Difference 2: the region's own international prefix if the result is valid, else 00 is a plus, else the library."""
-    number = parse(phone, region) if region else None
-    own = _judge(number, Rule.LIBRARY)
-    if number is not None and number.country_code_source == CountryCodeSource.FROM_NUMBER_WITH_IDD and _is_valid(own):
+    own = _read(phone, region) if region else None
+    if own and own.source == CountryCodeSource.FROM_NUMBER_WITH_IDD and _is_valid(own):
         return own
-    plus = _judge(parse("+" + rest, None), Rule.DOUBLE_ZERO)
-    return plus if plus.digits or not region else own
+    plus = _read("+" + rest, None, Rule.DOUBLE_ZERO)
+    return own if own and plus.digits in (None, own.digits) else plus
 
 
 def _without_country(phone: str, text: str) -> Reading:
@@ -123,7 +135,7 @@ def _without_country(phone: str, text: str) -> Reading:
     if phonenumbers.normalize_digits_only(text[0]) == "0":
         zeros_only = not phonenumbers.normalize_digits_only(text).strip("0")
         return Reading(None, Reason.NOT_POSSIBLE if zeros_only else Reason.NO_COUNTRY, Rule.NO_COUNTRY)
-    return _judge(parse("+" + text, None), Rule.NO_COUNTRY)
+    return _read("+" + text, None, Rule.NO_COUNTRY)
 
 
 def _with_country(phone: str, text: str, region: str) -> Reading:
@@ -132,50 +144,47 @@ def _with_country(phone: str, text: str, region: str) -> Reading:
     What is a valid mobile number as it stands stays one: people write those without a trunk prefix, and some begin
     with the own code by nature (Cuba's with 53). Regions without trunk prefix (Italy, Poland) are the library's.
     """
-    number = parse(phone, region)
-    library = _judge(number, Rule.LIBRARY)
-    source = number.country_code_source if number else None
+    library = _read(phone, region)
     own_code = str(phonenumbers.country_code_for_region(region))
     if (
-        source == CountryCodeSource.FROM_NUMBER_WITH_IDD
-        or not phonenumbers.ndd_prefix_for_region(region, True)
+        library.source == CountryCodeSource.FROM_NUMBER_WITH_IDD
+        or not phonenumbers.ndd_prefix_for_region(region, strip_non_digits=True)
         or not phonenumbers.normalize_digits_only(text).startswith(own_code)
     ):
         return library
-    international = _judge(parse("+" + text, None), Rule.OWN_CODE)
+    international = _read("+" + text, None, Rule.OWN_CODE)
     if international.digits in (None, library.digits) or not _is_valid(international):
         return library
-    default = source == CountryCodeSource.FROM_DEFAULT_COUNTRY
-    return library if default and _is_mobile(library) else international
+    by_nature = library.source == CountryCodeSource.FROM_DEFAULT_COUNTRY and _is_mobile(library)
+    return library if by_nature else international
 
 
-def parse(text: str, region: str | None) -> phonenumbers.PhoneNumber | None:
-    """Parse as libphonenumber does, then difference 4: the 1 of an old Mexican mobile goes."""
+def _read(text: str, region: str | None, rule: Rule = Rule.LIBRARY) -> Reading:
+    """Parse as the library does, then apply differences 4 (old Mexican mobiles) and 5 (too few digits)."""
     try:
         number = phonenumbers.parse(text, region, keep_raw_input=True)
     except NumberParseException:
-        return None
-    national = phonenumbers.national_significant_number(number)
-    if (
-        number.country_code == 52
-        and len(national) == 11
-        and national[0] == "1"
-        and number.country_code_source != CountryCodeSource.FROM_DEFAULT_COUNTRY
-    ):
-        number.national_number = int(national[1:])
-        number.italian_leading_zero = national[1] == "0"
-        number.number_of_leading_zeros = len(national[1:]) - len(national[1:].lstrip("0")) or None
-    return number
-
-
-def _judge(number: phonenumbers.PhoneNumber | None, rule: Rule) -> Reading:
-    """Keep a number that is possible, is not zeros only and has 7 to 15 digits (difference 5)."""
-    if number is None or phonenumbers.is_possible_number_with_reason(number) != ValidationResult.IS_POSSIBLE:
+        return Reading(None, Reason.NOT_POSSIBLE, rule)
+    if _is_old_mexican_mobile(number):
+        modern = phonenumbers.national_significant_number(number)[1:]
+        number = phonenumbers.parse(f"+52{modern}", None, keep_raw_input=True)
+        rule = Rule.OLD_MEXICAN_MOBILE
+    if phonenumbers.is_possible_number_with_reason(number) != ValidationResult.IS_POSSIBLE:
         return Reading(None, Reason.NOT_POSSIBLE, rule, number)
     digits = phonenumbers.format_number(number, PhoneNumberFormat.E164).removeprefix("+")
     if number.national_number == 0 or not SHORTEST <= len(digits) <= LONGEST:
         return Reading(None, Reason.NOT_POSSIBLE, Rule.TOO_FEW_DIGITS, number)
     return Reading(digits, None, rule, number)
+
+
+def _is_old_mexican_mobile(number: PhoneNumber) -> bool:
+    """Say whether a number has Mexico's code and, until 2019, the 1 of a mobile before its ten digits.
+
+    Eleven digits without the code are no such number: they are as good a North American one.
+    """
+    national = phonenumbers.national_significant_number(number)
+    has_code = number.country_code_source != CountryCodeSource.FROM_DEFAULT_COUNTRY
+    return number.country_code == MEXICO and has_code and len(national) == len("1") + 10 and national[0] == "1"
 
 
 def _is_valid(reading: Reading) -> bool:
@@ -191,7 +200,7 @@ def _is_readable(phone: str) -> bool:
     try:
         phonenumbers.parse(phone, None)
     except NumberParseException as error:
-        return error.error_type not in _UNREADABLE
+        return error.error_type not in (NumberParseException.NOT_A_NUMBER, NumberParseException.TOO_LONG)
     return True
 
 

@@ -124,7 +124,9 @@ class Plans:
         length = self._prefix_length(numbers, lambda plan: plan.prefix)
         bare = numbers.without(length)
         # A rule to put something in is about more than the trunk prefix: a carrier, a 15, a number without area code.
-        for index in np.unique(numbers.plan[self._transforms[numbers.plan] & (length > self._trunk_length[numbers.plan])]):
+        for index in np.unique(
+            numbers.plan[self._transforms[numbers.plan] & (length > self._trunk_length[numbers.plan])]
+        ):
             rows = np.flatnonzero((numbers.plan == index) & (length > self._trunk_length[index]))
             text = self.all[index].transformed(numbers[rows].text())
             rows = rows[text.is_not_null().to_numpy()]

@@ -14,7 +14,7 @@ from connector.profiles.phone_digits import MOST
 
 # What may stand between digits and means nothing. What is left must be digits, with one plus in front at most: then
 # nothing in the text is an extension, a letter or a second number to libphonenumber.
-_PUNCTUATION = (" ", "-", ".", "(", ")", "/", "[", "]")
+_PUNCTUATION = [" ", "-", ".", "(", ")", "/", "[", "]"]
 # The library skips to the first plus or digit ("tel: ", "m. ") and drops trailing signs. A semicolon may be RFC 3966.
 _HEAD = r"^[\x00-\x7F&&[^0-9+;]]+"
 _TAIL = r"[\x00-\x7F&&[^0-9A-Za-z#+;]]+$"
@@ -69,7 +69,7 @@ def _plain(frame: pl.DataFrame, number: pl.Expr, refused: pl.Expr | None = None)
         refused=pl.lit(value=False) if refused is None else refused,
     )
     written = pl.col("written")
-    plus = written.str.starts_with("+")
-    count = written.str.len_bytes().cast(pl.Int64) - plus
+    plus = written.str.starts_with("+").fill_null(value=False)
+    count = written.str.len_bytes().cast(pl.Int64).fill_null(0) - plus
     value = pl.when(pl.col("is_short") & count.is_between(3, MOST)).then(written.cast(pl.Int64, strict=False))
-    return frame.select(value=value, count=count, plus=plus, refused=pl.col("is_short") & pl.col("refused"))
+    return frame.select(value=value, count=count, plus=plus, refused=pl.col("is_short").fill_null(value=False) & pl.col("refused"))

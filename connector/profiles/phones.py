@@ -38,7 +38,7 @@ def phone_reasons(phones: pl.Series, countries: pl.Series) -> pl.Series:
 
 def read_phones(phones: pl.Series, countries: pl.Series) -> pl.DataFrame:
     """Give ``digits`` and ``reason`` of a column of phones in one pass; see ``normalise_phones``."""
-    countries = countries.cast(pl.String)
+    phones, countries = phones.cast(pl.String), countries.cast(pl.String)
     written = dialled(phones)
     is_read = written["value"].is_not_null().to_numpy()
     read = _read(written, is_read, countries)
@@ -46,7 +46,7 @@ def read_phones(phones: pl.Series, countries: pl.Series) -> pl.DataFrame:
     number[is_read] = read.number
     digits = pl.Series(number).cast(pl.String).zip_with(pl.Series(number > 0), pl.Series([None], dtype=pl.String))
     reason = _reasons(phones, digits).scatter(np.flatnonzero(is_read)[read.needs_country], Reason.NO_COUNTRY.value)
-    undecided = (phones.is_not_null() & ~written["refused"]).to_numpy() & ~is_read
+    undecided = phones.is_not_null().to_numpy() & ~is_read & ~written["refused"].to_numpy()
     undecided[is_read] = read.undecided
     asked = np.flatnonzero(undecided)
     if len(asked):
@@ -61,11 +61,10 @@ def _read(written: pl.DataFrame, is_read: Flags, countries: pl.Series) -> Column
     region_of_name = [region_of(name) for name in names]
     regions = sorted({region for region in region_of_name if region})
     index = pl.Series([regions.index(region) if region else -1 for region in region_of_name], dtype=pl.Int64)
-    plan = countries.replace_strict(names, index, return_dtype=pl.Int64).to_numpy()[is_read]
-    value, count, plus = (
-        column.to_numpy()[is_read] for column in written.select(pl.col("value").fill_null(0), "count", "plus")
-    )
-    return read_columns(Digits(value, count, np.maximum(plan, 0)), plus, plan >= 0, regions)
+    plan = countries.replace_strict(names, index, return_dtype=pl.Int64).fill_null(-1).to_numpy()[is_read]
+    value, count, plus = (written[name].fill_null(0).to_numpy()[is_read] for name in ("value", "count", "plus"))
+    numbers = Digits(value, count, np.maximum(plan, 0))
+    return read_columns(numbers, plus, plan >= 0, regions)
 
 
 def _reasons(phones: pl.Series, digits: pl.Series) -> pl.Series:

@@ -72,11 +72,13 @@ def exact_records(data: bytes, shape: Shape, *, line: int, last: bool, name: str
             "a NUL stands on this line", data.count(b"\n", 0, nul), code="source.text", hint="Is this a text file?"
         )
         raise error_of(fault, line=line, name=name)
-    lines = list(io.StringIO(data[: data.rfind(b"\n") + 1].decode(), newline="\n"))
+    text = data[: data.rfind(b"\n") + 1].decode()
+    lines = list(io.StringIO(text, newline="\n"))
     reader = _Reader(lines, shape)
+    spaced = ' "' in text or '\t"' in text
     rows: list[list[str]] = []
     for start, end, record in reader:
-        fault_here = _fault_of(record, shape, lines[start:end])
+        fault_here = _fault_of(record, shape, lines[start:end] if spaced else [])
         if fault_here is not None:
             raise error_of(fault_here, line=line + start, name=name)
         if record:
@@ -155,8 +157,8 @@ class _Reader:
 
 
 def _fault_of(record: Sequence[str], shape: Shape, lines: Sequence[str]) -> Fault | None:
-    """Return what is wrong with a record that could be read; a blank line is nothing."""
-    if any(cell.startswith((" ", "\t")) and cell.lstrip().startswith('"') for cell in record):
+    """Return what is wrong with a record that could be read; its lines are needed if a quote follows a space in them."""
+    if lines and any(cell.startswith((" ", "\t")) and cell.lstrip().startswith('"') for cell in record):
         fault = diagnosed("".join(lines), shape)
         if fault is not None:
             return fault

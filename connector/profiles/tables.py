@@ -75,10 +75,12 @@ class DelimitedFile:
         self, stream: Utf8Stream, data: bytes, header: Header, columns: Sequence[str]
     ) -> Iterator[pl.DataFrame]:
         """Cut the text at the borders of records and parse piece by piece."""
-        indexes = {column: header.names.index(column) for column in columns}
-        line, ended, starved = header.lines + 1, False, True
+        read = _Records(header.shape, {column: header.names.index(column) for column in columns}, self.name)
+        line, ended, used = header.lines + 1, False, 0
+        # How many of the bytes ahead are known to hold something doubtful: they are looked at in small pieces.
+        doubtful = 0
         while True:
-            if starved or (len(data) < self.block and not ended):
+            if used == 0 or (len(data) < self.block and not ended):
                 piece = stream.read(self.block)
                 ended = not piece
                 data += piece
@@ -86,36 +88,51 @@ class DelimitedFile:
                 data += b"\n"
             if ended and data == b"\n":
                 return
-            used, frame = self._piece(data, header.shape, indexes, line=line, last=ended)
+            found = None if doubtful > 0 else read.quickly(data, last=ended, line=line)
+            if found is None:
+                doubtful = max(doubtful, 0) or len(data)
+                found = read.closely(data, last=ended, line=line)
+            used, frame = found
             if frame.height:
                 yield frame
             line += newlines(data[:used])
-            data, starved = data[used:], used == 0
+            data, doubtful = data[used:], doubtful - used
             if ended and not data:
                 return
 
-    def _piece(
-        self, data: bytes, shape: Shape, indexes: dict[str, int], *, line: int, last: bool
-    ) -> tuple[int, pl.DataFrame]:
-        """Parse the whole records at the start of the data; return how many bytes they took."""
-        used, count = vouched(data, shape)
+
+@dataclass(frozen=True, slots=True)
+class _Records:
+    """Reads the whole records at the start of a text; ``indexes`` says which column stands where."""
+
+    shape: Shape
+    indexes: dict[str, int]
+    name: str
+
+    def quickly(self, data: bytes, *, last: bool, line: int) -> tuple[int, pl.DataFrame] | None:
+        """Return the bytes taken and the records, or nothing when one of them is in doubt."""
+        used, count = vouched(data, self.shape)
         if count > 0:
-            frame = _parse(data[:used], shape, indexes)
-            if frame is not None and frame.height == count:
-                return used, frame
-        if count == 0 and not last:
-            if len(data) > RECORD_BYTES:
-                raise error_of(diagnosed(data.decode(), shape) or TOO_LONG, line=line, name=self.name)
-            return 0, pl.DataFrame()
-        window = data[:EXACT_BYTES]
-        records = exact_records(window, shape, line=line, last=last and len(window) == len(data), name=self.name)
-        if records.used == 0 and len(window) < len(data):
-            records = exact_records(data, shape, line=line, last=last, name=self.name)
-        frame = pl.DataFrame(
-            {column: [row[index] for row in records.rows] for column, index in indexes.items()},
-            schema=dict.fromkeys(indexes, pl.String),
-        )
-        return records.used, frame
+            frame = _parse(data[:used], self.shape, self.indexes)
+            return (used, frame) if frame is not None and frame.height == count else None
+        if count < 0 or last:
+            return None
+        if len(data) > RECORD_BYTES:
+            raise error_of(diagnosed(data.decode(), self.shape) or TOO_LONG, line=line, name=self.name)
+        return 0, pl.DataFrame()
+
+    def closely(self, data: bytes, *, last: bool, line: int) -> tuple[int, pl.DataFrame]:
+        """Return the bytes taken and the records, read one by one unless the next few megabytes are beyond doubt."""
+        near = data[:EXACT_BYTES]
+        if len(near) < len(data):
+            found = self.quickly(near, last=True, line=line)
+            if found is not None:
+                return found
+        records = exact_records(near, self.shape, line=line, last=last and len(near) == len(data), name=self.name)
+        if records.used == 0 and len(near) < len(data):
+            records = exact_records(data, self.shape, line=line, last=last, name=self.name)
+        cells = {column: [row[index] for row in records.rows] for column, index in self.indexes.items()}
+        return records.used, pl.DataFrame(cells, schema=dict.fromkeys(self.indexes, pl.String))
 
 
 def vouched(data: bytes, shape: Shape) -> tuple[int, int]:
