@@ -49,8 +49,8 @@ class Query:
     file: str | None = None
 
 
-def _duration(text: object) -> object:
-    """Read ``90m``, ``36h``, ``60d`` or ``8w``."""
+def read_duration(text: object) -> timedelta:
+    """Read ``90s``, ``90m``, ``36h``, ``60d`` or ``8w``; anything else is a :class:`ValueError`."""
     found = re.fullmatch(r"\s*(\d+)\s*([smhdw])\s*", str(text))
     if not found:
         raise ValueError("a time span is a number and s, m, h, d or w, for example 60d")
@@ -82,7 +82,7 @@ def _cron(text: str) -> str:
     return text
 
 
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Duration = Annotated[timedelta, BeforeValidator(read_duration)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
 
 

@@ -9,9 +9,10 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from connector.access.cache import forget_access
 from connector.access.connection import connected, own_app
 from connector.access.data_terms import DATA_TERMS_VERSION
-from connector.access.gate import allow, check_access
+from connector.access.gate import BEFORE_AUDIENCE, allow, check_access
 from connector.audiences.audience import create_audience, delete_audience, find_audience, read_audience
 from connector.errors import AccessError, ConfigError, GuardError
 from connector.state import AuditEntry, Destination, State, actor_name, now
@@ -82,10 +83,12 @@ def add_destination(config: Config, wish: DestinationWish) -> Destination:
     with State.open(config.state_url) as state:
         draft = _draft(state, wish)
         with connected(config, draft) as graph:
-            report = check_access(
-                graph, draft, state=state, for_new_audience=wish.new_audience is not None, **own_app()
-            )
-            allow(report)
+            if wish.audience is not None:
+                # What kind of audience it is can be asked only after access is proved, and is part of the proof.
+                allow(check_access(graph, draft, state=state, without=BEFORE_AUDIENCE, **own_app()))
+                draft = _as_it_is(graph, draft)
+            new = wish.new_audience is not None
+            allow(check_access(graph, draft, state=state, for_new_audience=new, **own_app()))
             found = _audience(graph, state, draft, wish)
         state.audit(
             AuditEntry(
@@ -107,6 +110,7 @@ def remove_destination(config: Config, name: str, *, delete_at_meta: bool = Fals
             with connected(config, destination) as graph:
                 _delete_audience(graph, destination.audience_id)
         state.remove_destination(name)
+        forget_access(state, name)
         state.audit(
             AuditEntry(
                 action="remove destination",
@@ -159,15 +163,7 @@ def _draft(state: State, wish: DestinationWish) -> Destination:
 def _audience(graph: Graph, state: State, draft: Destination, wish: DestinationWish) -> Destination:
     """Take the named audience, or create the new one; store the destination."""
     if wish.audience is not None:
-        audience = read_audience(graph, wish.audience)
-        if f"act_{audience.account_id}" != draft.ad_account:
-            raise ConfigError(
-                f"audience {audience.id} belongs to act_{audience.account_id}, not to {draft.ad_account}",
-                code="destination.audience",
-                hint=f"Say --ad-account act_{audience.account_id}, or choose another audience.",
-            )
-        kept = replace(draft, audience_name=audience.name, value_based=audience.value_based)
-        return state.add_destination(kept)
+        return state.add_destination(draft)
     interrupted = {d.name: d for d in state.destinations()}.get(draft.name)
     if interrupted is None:
         state.add_destination(draft)
@@ -180,6 +176,18 @@ def _audience(graph: Graph, state: State, draft: Destination, wish: DestinationW
     done = replace(draft, audience_id=made.id, audience_name=made.name, creating_title=None, created_at=now())
     state.update_destination(done)
     return done
+
+
+def _as_it_is(graph: Graph, draft: Destination) -> Destination:
+    """Complete the draft with what Meta says of the existing audience."""
+    audience = read_audience(graph, str(draft.audience_id))
+    if f"act_{audience.account_id}" != draft.ad_account:
+        raise ConfigError(
+            f"audience {audience.id} belongs to act_{audience.account_id}, not to {draft.ad_account}",
+            code="destination.audience",
+            hint=f"Say --ad-account act_{audience.account_id}, or choose another audience.",
+        )
+    return replace(draft, audience_name=audience.name, value_based=audience.value_based)
 
 
 def _delete_audience(graph: Graph, audience_id: str) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from connector.access.cache import forget_access
 from connector.access.connection import connected, own_app
 from connector.access.gate import allow, check_access
 from connector.audiences.lock import audience_lock
@@ -27,6 +28,9 @@ from connector.state import AuditEntry, State
 if TYPE_CHECKING:
     from connector.config import Config
     from connector.state import Destination, Run, RunStatus
+
+
+ACCESS_CHANGED = frozenset({190, 200, 368})  # what the gate remembers is no longer so: access.md §2
 
 
 def export_segment(config: Config, name: str, *, to: str | None = None, options: Options | None = None) -> Report:
@@ -46,7 +50,9 @@ def export_segment(config: Config, name: str, *, to: str | None = None, options:
         destination = state.destination(to or _only_destination(config, name))
         mode = options.mode or config.segment(name).mode
         refuse_paused(state, destination.name)
-        with connected(config, destination, stop=options.stop, on_wait=options.on_wait) as graph:
+        with connected(
+            config, destination, stop=options.stop, max_wait=options.max_wait, on_wait=options.on_wait
+        ) as graph:
             options.on_progress(Progress("checking access", Tally(), 0.0))
             allow(check_access(graph, destination, state=state, **own_app()))
             segment = open_segment(config, name)
@@ -78,6 +84,8 @@ def _run(job: Job) -> Report:
     except ConnectorError as error:
         status = "interrupted" if error.exit_code == 130 else "refused" if error.exit_code in {4, 5, 8} else "failed"
         code = error.code
+        if error.fault is not None and error.fault.code in ACCESS_CHANGED:
+            forget_access(job.state, job.destination.name)
         raise
     else:
         status, code = ("partial" if report.exit_code else "ok"), None

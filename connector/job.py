@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from connector.audiences.ledger import Ledger, open_ledger
@@ -31,8 +33,8 @@ class Options:
     """How one export is to run.
 
     ``limit`` sends at most that many rows. ``full`` sends everyone, the unchanged too, and begins a new ledger where the old
-    one cannot be read. ``replace_confirmed`` allows mode ``replace`` to wipe members that we did not send. ``stop`` is set
-    to end the run between batches. ``on_progress`` is called often, in the calling thread; ``on_wait`` whenever Meta makes
+    one cannot be read. ``replace_confirmed`` allows mode ``replace`` to wipe members that we did not send. ``workers`` frames
+    are normalised and hashed at once. ``max_wait`` bounds all waiting for Meta together. ``stop`` is set to end the run between batches. ``on_progress`` is called often, in the calling thread; ``on_wait`` whenever Meta makes
     us wait, in any thread.
     """
 
@@ -43,6 +45,8 @@ class Options:
     allow_shrink: bool = False
     replace_confirmed: bool = False
     in_flight: int = IN_FLIGHT
+    workers: int = field(default_factory=lambda: min(4, os.cpu_count() or 1))
+    max_wait: timedelta = timedelta(hours=2)
     on_progress: Callable[[Progress], None] = lambda _: None
     on_wait: Callable[[Wait], None] = lambda _: None
     stop: threading.Event = field(default_factory=threading.Event)

@@ -12,6 +12,7 @@ import polars as pl
 
 from connector.audiences.suppression import PersonSet
 from connector.hashing import Hashed, hash_columns
+from connector.in_order import in_order
 from connector.profiles.fingerprints import Fingerprints
 from connector.profiles.mapping import ROW
 from connector.profiles.match_keys import PLAIN
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from connector.audiences.suppression import Forgotten
     from connector.config import Config
     from connector.profiles.fingerprints import Fingerprinter
-    from connector.profiles.mapping import Mapping
+    from connector.profiles.mapping import Keys, Mapping
     from connector.profiles.segments import Segment
     from connector.report import Tally
 
@@ -79,6 +80,17 @@ def first_candidates(segment: Segment, fingerprinter: Fingerprinter, tally: Tall
         yield Candidates(consenting, fingerprinter.of(consenting))
 
 
+@dataclass(frozen=True, slots=True)
+class _Transformed:
+    """One frame after the part that depends on nothing but the frame and the mapping: any thread can do it."""
+
+    prints: Fingerprints
+    keys: Keys
+    hashed: pl.DataFrame
+    no_identifier: int
+    bad_value: int
+
+
 def prepare(
     candidates: Iterable[Candidates],
     mapping: Mapping,
@@ -88,33 +100,49 @@ def prepare(
     forgotten: Forgotten,
     duplicates: Duplicates,
     value_based: bool = False,
+    workers: int = 1,
 ) -> Iterator[Prepared]:
     """Normalise and hash candidates: the rows to add in source order, every profile's fate counted in ``tally``.
 
     The first of these that holds is a profile's fate: no identifier, bad value, suppressed or forgotten, duplicate.
+    ``workers`` threads normalise and hash ahead; what depends on order is done here, frame after frame.
     """
-    for some in candidates:
-        keys = mapping.keys_of(some.frame)
-        values = keys.values.with_row_index(AT)
-        values = _keep(values, mapping.identified(values), tally, "no_identifier")
-        if value_based:
-            values = _keep(values, values["LOOKALIKE_VALUE"].is_not_null(), tally, "bad_value")
-        elif "LOOKALIKE_VALUE" in values.columns:
-            values = values.drop("LOOKALIKE_VALUE")
-        hashed: pl.DataFrame = hash_columns(values, plain=UNHASHED)
-        hashed = _keep(
-            hashed, ~_of_whole_profile(hashed, never.hits(hashed) | forgotten.hits(hashed)), tally, "suppressed"
-        )
+    for done in in_order(lambda some: _transform(some, mapping, value_based=value_based), candidates, workers=workers):
+        tally.skipped["no_identifier"] += done.no_identifier
+        tally.skipped["bad_value"] += done.bad_value
+        hashed = done.hashed
+        out = never.hits(hashed) | forgotten.hits(hashed)
+        hashed = _keep(hashed, ~_of_whole_profile(hashed, out), tally, "suppressed")
         columns = hashed_codes(hashed)
         hashed = _keep(hashed, duplicates.firsts(Hashed(hashed), hashed[ROW], columns), tally, "duplicate")
-        rows_of_profiles = hashed[ROW].unique(maintain_order=True)
-        tally.eligible += rows_of_profiles.len()
-        tally.extra += hashed.height - rows_of_profiles.len()
-        tally.to_add += hashed.height
-        losses = keys.losses(hashed[AT])
-        tally.count_cells(hashed.height, {c: losses.get(c, {}) for c in hashed.columns if c not in {ROW, AT}})
-        profiles = hashed[ROW].rank("dense").cast(pl.UInt32) - 1
-        yield Prepared(Hashed(hashed.drop(AT, ROW)), profiles, Fingerprints(some.prints[rows_of_profiles]))
+        yield _counted(done, hashed, tally)
+
+
+def _transform(some: Candidates, mapping: Mapping, *, value_based: bool) -> _Transformed:
+    keys = mapping.keys_of(some.frame)
+    values = keys.values.with_row_index(AT)
+    identified = values.filter(mapping.identified(values))
+    nameless = _profiles(values) - _profiles(identified)
+    good = identified
+    if value_based:
+        good = identified.filter(identified["LOOKALIKE_VALUE"].is_not_null())
+    elif "LOOKALIKE_VALUE" in values.columns:
+        good = identified.drop("LOOKALIKE_VALUE")
+    bad = _profiles(identified) - _profiles(good)
+    return _Transformed(some.prints, keys, hash_columns(good, plain=UNHASHED), nameless, bad)
+
+
+def _counted(done: _Transformed, hashed: pl.DataFrame, tally: Tally) -> Prepared:
+    """Count what is left as eligible and to add, and number its profiles from 0."""
+    rows_of_profiles = hashed[ROW].unique(maintain_order=True)
+    tally.eligible += rows_of_profiles.len()
+    tally.extra += hashed.height - rows_of_profiles.len()
+    tally.to_add += hashed.height
+    losses = done.keys.losses(hashed[AT])
+    tally.count_cells(hashed.height, {c: losses.get(c, {}) for c in hashed.columns if c not in {ROW, AT}})
+    begins = hashed[ROW] != hashed[ROW].shift(1)
+    profiles = begins.fill_null(value=False).cum_sum().cast(pl.UInt32)
+    return Prepared(Hashed(hashed.drop(AT, ROW)), profiles, Fingerprints(done.prints[rows_of_profiles]))
 
 
 def hashed_codes(rows: pl.DataFrame) -> list[str]:
@@ -134,8 +162,13 @@ def _keep(rows: pl.DataFrame, keep: pl.Series, tally: Tally, reason: str) -> pl.
     """Keep some rows, and count the profiles that lost all of theirs."""
     kept = rows.filter(keep)
     if kept.height < rows.height:
-        tally.skipped[reason] += rows[ROW].n_unique() - kept[ROW].n_unique()
+        tally.skipped[reason] += _profiles(rows) - _profiles(kept)
     return kept
+
+
+def _profiles(rows: pl.DataFrame) -> int:
+    """Count the profiles that ``rows`` are of; a profile's rows stand together."""
+    return int((rows[ROW] != rows[ROW].shift(1)).sum()) + bool(rows.height)
 
 
 def _of_whole_profile(rows: pl.DataFrame, hit: pl.Series) -> pl.Series:

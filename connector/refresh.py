@@ -169,6 +169,7 @@ def _prepared(job: Job, materials: _Materials, stock: Stock, tally: Tally) -> It
         forgotten=materials.forgotten,
         duplicates=duplicates,
         value_based=job.destination.value_based,
+        workers=job.options.workers,
     )
 
 

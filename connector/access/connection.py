@@ -5,9 +5,11 @@ Tokens come from the environment variable that the destination names and are nev
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, TypedDict
 
 from connector.audiences.graph import Graph
+from connector.audiences.pace import Pace
 from connector.config import environment_secret
 from connector.errors import ConfigError
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
 
-    from connector.audiences.pace import Pace, Wait
+    from connector.audiences.pace import Wait
     from connector.config import Config
     from connector.state import Destination
 
@@ -59,16 +61,14 @@ def connected(
     destination: Destination,
     *,
     stop: threading.Event | None = None,
-    pace: Pace | None = None,
+    max_wait: timedelta = timedelta(hours=2),
     on_wait: Callable[[Wait], None] | None = None,
 ) -> Graph:
-    """Open a Graph client for the destination; use it as a context manager."""
+    """Open a Graph client for the destination; use it as a context manager. ``max_wait`` bounds all its waiting together."""
     return Graph(
         config.graph_url,
         config.workspace.graph_version,
         token_of(destination),
         app_secret=own_app()["app_secret"],
-        pace=pace,
-        stop=stop,
-        on_wait=on_wait,
+        pace=Pace(max_wait=max_wait.total_seconds(), on_wait=on_wait, stop=stop),
     )

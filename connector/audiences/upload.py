@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import secrets
 import threading
+import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from connector.audiences.graph import Graph
 
 Operation = Literal["add", "remove", "replace"]
+SESSION_SECONDS = 3600.0  # Meta discards what comes later than 90 minutes: begin anew long before
+REPLACE_SECONDS = 5100.0  # a replacement cannot begin anew: stop five minutes before Meta closes it
 SMALLEST = 100  # a request of so few rows that fails for its size will not get better
 
 
@@ -65,7 +68,7 @@ class Upload:
         before_batch: Called in the calling thread before each batch leaves; raise there to stop between batches.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - settings, all by name
         self,
         graph: Graph,
         audience_id: str,
@@ -77,6 +80,7 @@ class Upload:
         on_rows: Callable[[int], None] = lambda _: None,
         before_batch: Callable[[], None] = lambda: None,
         stop: threading.Event | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._graph = graph
         self._path = f"{audience_id}/{'usersreplace' if operation == 'replace' else 'users'}"
@@ -87,11 +91,11 @@ class Upload:
         self._on_rows = on_rows
         self._before_batch = before_batch
         self._stop = stop or threading.Event()
-        # Under 2^53, so that no JSON parser on the way rounds it.
-        self.session_id = secrets.randbelow(2**53 - 1) + 1
-        self._seq = 0
+        self._clock = clock
         self._lock = threading.Lock()
-        self._rows = self._received = self._invalid = 0
+        self._session = _Session(_session_id(), clock())
+        self._totals: dict[int, tuple[int, int]] = {}  # received and invalid of each session
+        self._rows = 0
         self._pending: dict[Future[list[Receipt]], int] = {}
         self._done: list[int | None] = []  # rows of each batch once it is acknowledged
 
@@ -115,7 +119,8 @@ class Upload:
             except BaseException:
                 self._abandon()
                 raise
-        return Outcome(self._rows, self._received, self._invalid)
+        received, invalid = (sum(total[place] for total in self._totals.values()) for place in (0, 1))
+        return Outcome(self._rows, received, invalid)
 
     def _wait_for_room(self, *, last: bool) -> None:
         """The last batch goes alone and last; the first one of a replace starts it and goes alone too."""
@@ -154,8 +159,8 @@ class Upload:
     def _acknowledge(self, index: int, receipts: list[Receipt]) -> None:
         for receipt in receipts:
             self._rows += receipt.rows
-            self._received = max(self._received, receipt.received)
-            self._invalid = max(self._invalid, receipt.invalid)
+            received, invalid = self._totals.get(receipt.session_id, (0, 0))
+            self._totals[receipt.session_id] = (max(received, receipt.received), max(invalid, receipt.invalid))
             self._on_receipt(receipt)
         self._done[index] = sum(receipt.rows for receipt in receipts)
         self._on_rows(sum(rows for rows in itertools.takewhile(lambda n: n is not None, self._done) if rows))
@@ -171,15 +176,13 @@ class Upload:
         return [*self._send(first, last=False), *self._send(second, last=last)]
 
     def _post(self, batch: Batch, *, last: bool) -> Receipt:
-        with self._lock:
-            self._seq += 1
-            seq = self._seq
-        session: dict[str, int | bool] = {"session_id": self.session_id, "batch_seq": seq, "last_batch_flag": last}
         size = 0
+        number: tuple[int, int] | None = None
 
-        def body() -> bytes:
-            nonlocal size
-            finished = batch.body(session)
+        def body() -> bytes:  # made after all waiting, so that it never goes into a session that is too old
+            nonlocal size, number
+            number = self._numbered(number)
+            finished = batch.body({"session_id": number[0], "batch_seq": number[1], "last_batch_flag": last})
             size = len(finished)
             return finished
 
@@ -188,15 +191,48 @@ class Upload:
             answer = self._graph.post(self._path, body=body, account=self._account, idempotent=True, call=call)
         else:
             answer = self._graph.delete(self._path, body=body, account=self._account, call=call)
+        session_id, seq = number or (0, 0)
         return Receipt(
             seq=seq,
-            session_id=self.session_id,
+            session_id=session_id,
             rows=len(batch),
             size=size,
             received=read_int(answer, "num_received") or 0,
             invalid=read_int(answer, "num_invalid_entries") or 0,
             retried=call.retried,
         )
+
+    def _numbered(self, before: tuple[int, int] | None) -> tuple[int, int]:
+        """Give a request its session and number; again the same ones while that session is young enough."""
+        with self._lock:
+            age = self._clock() - self._session.started
+            if self._operation == "replace":
+                if age > REPLACE_SECONDS:
+                    raise TransientError(
+                        "Meta's 90 minutes for a replacement are over, and not everyone is sent",
+                        code="replace.window",
+                        hint="Meta takes what arrived as the whole audience. Go on with --mode mirror, which has no such limit.",
+                    )
+            elif age > SESSION_SECONDS:
+                self._session = _Session(_session_id(), self._clock())
+            if before is not None and before[0] == self._session.id:
+                return before
+            self._session.seq += 1
+            return self._session.id, self._session.seq
+
+
+@dataclass(slots=True)
+class _Session:
+    """Meta's upload session: closed by its last batch, or by itself 90 minutes after the first."""
+
+    id: int
+    started: float
+    seq: int = 0
+
+
+def _session_id() -> int:
+    """Draw an id under 2^53, so that no JSON parser on the way rounds it."""
+    return secrets.randbelow(2**53 - 1) + 1
 
 
 def _with_last(batches: Iterable[Batch]) -> Iterator[tuple[Batch, bool]]:

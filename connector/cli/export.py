@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +12,7 @@ from rich.markup import escape
 
 from connector.cli import render
 from connector.cli.answer import Answer, first_exit, respond, stop_on_signals
-from connector.cli.options import HERE, Json, To, Workspace, Yes
+from connector.cli.options import HERE, Json, MaxWait, To, Workspace, Yes
 from connector.config import Config, Mode
 from connector.errors import ConfigError, ConnectorError
 from connector.export import export_segment
@@ -39,6 +40,11 @@ def export_it(
     full: Annotated[bool, typer.Option("--full", help="Forget what is unchanged and send all.")] = False,
     allow_shrink: Annotated[bool, typer.Option("--allow-shrink", help="Go on although a guard would stop.")] = False,
     in_flight: Annotated[int, typer.Option("--in-flight", min=1, max=16, help="Requests under way at once.")] = 4,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", min=1, help="Frames normalised and hashed at once.", show_default="the cores"),
+    ] = None,
+    max_wait: MaxWait = timedelta(hours=2),
     yes: Yes = False,
     workspace: Workspace = HERE,
     as_json: Json = False,
@@ -48,8 +54,9 @@ def export_it(
     def work() -> Answer:
         options = Options(
             mode=mode, dry_run=dry_run, limit=limit, full=full, allow_shrink=allow_shrink, replace_confirmed=yes,
-            in_flight=in_flight,
+            in_flight=in_flight, max_wait=max_wait,
         )  # fmt: skip
+        options.workers = workers or options.workers
         return run_exports(workspace, name, to, options, quiet=as_json)
 
     respond("export segment", work, as_json=as_json)
@@ -75,7 +82,8 @@ def run_exports(workspace: Path, name: str, to: str | None, options: Options, *,
             code="segment.to",
             hint="Choose one with --to, or name it under `to:`.",
         )
-    with stop_on_signals() as options.stop, render.ProgressLine(quiet=quiet) as options.on_progress:
+    with stop_on_signals() as options.stop, render.ProgressLine(quiet=quiet) as progress:
+        options.on_progress, options.on_wait = progress, progress.wait
         if len(targets) == 1:
             done = export_segment(config, name, to=targets[0], options=options)
             return Answer(done.to_json(), render.report(done), done.exit_code)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from connector.config import read_duration
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON envelope instead of text.")]
 Workspace = Annotated[
@@ -13,4 +16,17 @@ Workspace = Annotated[
 ]
 HERE = Path()
 To = Annotated[str | None, typer.Option("--to", help="The destination; all that the segment names without it.")]
+
+
+def _span(text: str) -> timedelta:
+    try:
+        return read_duration(text)
+    except ValueError as wrong:
+        raise typer.BadParameter(str(wrong)) from None
+
+
+MaxWait = Annotated[
+    timedelta,
+    typer.Option("--max-wait", parser=_span, metavar="SPAN", help="How long to wait for Meta in all: 90s, 30m, 2h."),
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]

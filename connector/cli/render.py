@@ -20,10 +20,18 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
+    from connector.audiences.pace import Wait
     from connector.errors import ConnectorError
     from connector.report import Progress, Report
 
 LINE_EVERY = 5.0  # seconds between progress lines where there is no terminal
+LEAST_WAIT = 2.0  # seconds: shorter waits are not worth a line
+WAIT_WORDS = {
+    "throttled": "Meta asks us to wait",
+    "usage": "Meta's quota is nearly used up",
+    "slow": "Slowing down for Meta's quota",
+    "retry": "Meta or the network failed; trying again",
+}
 WIDTH = 140  # columns where the output is no terminal: a file or a log wraps nothing
 SKIP_WORDS = {
     "no_identifier": "without the key identifier",
@@ -218,6 +226,15 @@ class ProgressLine:
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
         if self._live is not None and not self._quiet:
             self._live.stop()
+
+    def wait(self, wait: Wait) -> None:
+        """Say why nothing moves, and until when."""
+        if self._quiet or wait.seconds < LEAST_WAIT:
+            return
+        why = WAIT_WORDS.get(wait.reason, wait.reason)
+        self._console.print(
+            Text(f"{why}: going on at {wait.until:%H:%M:%S} UTC, in {wait.seconds:,.0f} s", style="yellow")
+        )
 
     def __call__(self, progress: Progress) -> None:
         """Show ``progress``."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import polars as pl
 
-from connector.errors import ConnectorError, SourceError
+from connector.errors import SourceError
 from connector.profiles.cells import as_text
 
 if TYPE_CHECKING:
@@ -89,8 +89,6 @@ class ColumnarFile:
         """Ask polars; its messages may hold cells, so that only their class is told."""
         try:
             return ask()
-        except ConnectorError:
-            raise
         except FileNotFoundError:
             problem, code = "is not there", "source.missing"
         except Exception as exc:  # noqa: BLE001  polars raises many kinds, its own and the system's

@@ -9,7 +9,6 @@ import bz2
 import glob
 import gzip
 import lzma
-import sys
 import zlib
 from dataclasses import dataclass
 from importlib import import_module
@@ -107,22 +106,12 @@ class _Rejoined:
         self._head = head
         self._raw = raw
 
-    def read(self, size: int = -1) -> bytes:
-        """Return up to ``size`` bytes, or all."""
+    def read(self, size: int) -> bytes:
+        """Return up to ``size`` bytes, nothing at the end."""
         if not self._head:
             return self._raw.read(size)
-        if size < 0:
-            size = sys.maxsize
         out, self._head = self._head[:size], self._head[size:]
         return out
-
-    def seekable(self) -> bool:
-        """Never: a pipe or an object would not be either."""
-        return False
-
-    def readable(self) -> bool:
-        """Always."""
-        return True
 
 
 def expand(path: str) -> tuple[File, ...]:

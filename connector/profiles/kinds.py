@@ -32,7 +32,7 @@ class Kind(StrEnum):
 
 
 def read_as(kind: Kind, text: pl.Expr) -> pl.Expr:
-    """Read text cells as a kind; null where they are none.
+    """Read text cells as a kind other than text; null where they are none.
 
     ============  ============================================================================
     number        ``3``, ``-3.50``, ``1e3``; no thousands separator, no decimal comma
@@ -43,19 +43,7 @@ def read_as(kind: Kind, text: pl.Expr) -> pl.Expr:
 
     White space around the cell does not count.
     """
-    cell = text.str.strip_chars()
-    match kind:
-        case Kind.NUMBER:
-            return pl.when(cell.str.contains(_NUMBER)).then(cell.str.strip_prefix("+")).cast(pl.Float64, strict=False)
-        case Kind.DATE:
-            return _day(cell)
-        case Kind.TIMESTAMP:
-            return _day(cell).cast(pl.Datetime("us")) + _time_of_day(cell)
-        case Kind.BOOLEAN:
-            word = cell.str.to_lowercase()
-            return pl.when(word.is_in(_TRUE)).then(True).when(word.is_in(_FALSE)).then(False)
-        case Kind.TEXT:
-            return text
+    return _READERS[kind](text.str.strip_chars())
 
 
 def date_literal(text: str) -> dt.date | dt.datetime | None:
@@ -92,3 +80,19 @@ def _time_of_day(cell: pl.Expr) -> pl.Expr:
     clock = cell.str.extract_groups(_CLOCK).struct
     hours, minutes, seconds = (clock[index].cast(pl.Int64, strict=False).fill_null(0) for index in range(3))
     return pl.duration(hours=hours, minutes=minutes, seconds=seconds)
+
+
+def _number(cell: pl.Expr) -> pl.Expr:
+    return pl.when(cell.str.contains(_NUMBER)).then(cell.str.strip_prefix("+")).cast(pl.Float64, strict=False)
+
+
+def _timestamp(cell: pl.Expr) -> pl.Expr:
+    return _day(cell).cast(pl.Datetime("us")) + _time_of_day(cell)
+
+
+def _boolean(cell: pl.Expr) -> pl.Expr:
+    word = cell.str.to_lowercase()
+    return pl.when(word.is_in(_TRUE)).then(True).when(word.is_in(_FALSE)).then(False)
+
+
+_READERS: Final = {Kind.NUMBER: _number, Kind.DATE: _day, Kind.TIMESTAMP: _timestamp, Kind.BOOLEAN: _boolean}

@@ -62,9 +62,9 @@ class _Object:
     def __init__(self, reader: Any) -> None:
         self._reader = reader
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int) -> bytes:
         """Return up to ``size`` bytes, nothing at the end."""
-        return bytes(_plain(lambda: self._reader.read(size if size >= 0 else None)))
+        return bytes(_plain(lambda: self._reader.read(size)))
 
     def close(self) -> None:
         """Let go of the object."""

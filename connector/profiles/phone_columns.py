@@ -14,7 +14,8 @@ import polars as pl
 
 from connector.profiles.phone_digits import Digits, Flags, Ints, joined
 from connector.profiles.phone_numbers import MEXICO
-from connector.profiles.phone_plans import Plans, are_mobile, are_valid, calling_codes
+from connector.profiles.phone_plans import Plans, calling_codes
+from connector.profiles.phone_validity import are_mobile, are_valid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -119,5 +120,8 @@ def _are(what: Callable[[int, pl.Series], Flags], numbers: Ints, codes: Ints) ->
     answer = np.zeros(len(numbers), bool)
     for code in np.unique(codes[numbers > 0]):
         rows = np.flatnonzero((codes == code) & (numbers > 0))
-        answer[rows] = what(int(code), pl.Series(numbers[rows]).cast(pl.String).str.slice(len(str(code))))
+        answer[rows] = what(
+            int(code),
+            pl.Series(numbers[rows]).cast(pl.String).str.slice(len(str(code))),
+        )
     return answer

@@ -134,7 +134,11 @@ def _without_country(phone: str, text: str) -> Reading:
         return Reading(None, Reason.NOT_POSSIBLE)
     if phonenumbers.normalize_digits_only(text[0]) == "0":
         zeros_only = not phonenumbers.normalize_digits_only(text).strip("0")
-        return Reading(None, Reason.NOT_POSSIBLE if zeros_only else Reason.NO_COUNTRY, Rule.NO_COUNTRY)
+        return Reading(
+            None,
+            Reason.NOT_POSSIBLE if zeros_only else Reason.NO_COUNTRY,
+            Rule.NO_COUNTRY,
+        )
     return _read("+" + text, None, Rule.NO_COUNTRY)
 
 
@@ -188,11 +192,13 @@ def _is_old_mexican_mobile(number: PhoneNumber) -> bool:
 
 
 def _is_valid(reading: Reading) -> bool:
-    return reading.digits is not None and phonenumbers.is_valid_number(reading.number)
+    return reading.digits is not None and reading.number is not None and phonenumbers.is_valid_number(reading.number)
 
 
 def _is_mobile(reading: Reading) -> bool:
-    return reading.digits is not None and phonenumbers.number_type(reading.number) in _MOBILE
+    if reading.digits is None or reading.number is None:
+        return False
+    return phonenumbers.number_type(reading.number) in _MOBILE
 
 
 def _is_readable(phone: str) -> bool:
@@ -200,7 +206,10 @@ def _is_readable(phone: str) -> bool:
     try:
         phonenumbers.parse(phone, None)
     except NumberParseException as error:
-        return error.error_type not in (NumberParseException.NOT_A_NUMBER, NumberParseException.TOO_LONG)
+        return error.error_type not in (
+            NumberParseException.NOT_A_NUMBER,
+            NumberParseException.TOO_LONG,
+        )
     return True
 
 

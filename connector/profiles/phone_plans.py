@@ -1,7 +1,7 @@
 """Numbering plans, built from libphonenumber's metadata for the regions and calling codes a frame holds.
 
 Owns what the library's parser does to digits, for many plans at once: country codes, international and national
-prefixes, lengths, validity. The patterns are the library's own, run by polars on whole columns. Text, rows and the
+prefixes, lengths. The patterns are the library's own, run by polars on whole columns. Text, rows and the
 decided differences are no business of this module.
 """
 
@@ -9,24 +9,23 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache, reduce
-from operator import or_
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import phonenumbers
 import polars as pl
-from phonenumbers import PhoneMetadata, PhoneNumberDesc
+from phonenumbers import PhoneMetadata
 
 from connector.profiles.phone_digits import Digits, Flags, Ints
 from connector.profiles.phone_numbers import LONGEST, SHORTEST
+from connector.profiles.phone_patterns import bits, first_digits, literal_and_rest, rust
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
-_SPECIAL = ("premium_rate", "toll_free", "shared_cost", "voip", "personal_number", "pager", "uan", "voicemail")
 _TEXT = pl.col("text")
 
 
@@ -84,8 +83,8 @@ class Plans:
         self.has_trunk = self._trunk_length > 0
         self._transforms = self._each(lambda plan: bool(plan.transform)).astype(bool)
         self._longest = self._each(lambda plan: plan.lengths[-1])
-        self._local = self._each(lambda plan: _bits(plan.local_lengths))
-        self._possible = self._each(lambda plan: _bits(plan.lengths))
+        self._local = self._each(lambda plan: bits(plan.local_lengths))
+        self._possible = self._each(lambda plan: bits(plan.lengths))
 
     def _each(self, what: Callable[[NumberingPlan], int]) -> Ints:
         return np.array([what(plan) for plan in self.all], np.int64)
@@ -96,7 +95,8 @@ class Plans:
 
     def begins_with_code(self, numbers: Digits) -> Flags:
         """Say which numbers begin with their plan's country code."""
-        return numbers.leading(self.code_length[numbers.plan]) == self.code[numbers.plan]
+        begins: Flags = numbers.leading(self.code_length[numbers.plan]) == self.code[numbers.plan]
+        return begins
 
     def without_code(self, numbers: Digits) -> Digits:
         """Take as many digits off as the country code has, and read what is left by the code's main plan."""
@@ -135,7 +135,10 @@ class Plans:
         touched = np.flatnonzero((bare.count != numbers.count) | (bare.value != numbers.value))
         whole = touched[self.matching(numbers[touched])]
         broken = whole[~self.matching(bare[whole])]
-        bare.value[broken], bare.count[broken] = numbers.value[broken], numbers.count[broken]
+        bare.value[broken], bare.count[broken] = (
+            numbers.value[broken],
+            numbers.count[broken],
+        )
         return bare
 
     def significant(self, numbers: Digits) -> Digits:
@@ -160,7 +163,7 @@ class Plans:
 
     def _prefix_length(self, numbers: Digits, prefix: Callable[[NumberingPlan], str]) -> Ints:
         """Count the digits in front that are a prefix: by arithmetic where it is a literal, else by its pattern."""
-        parts = [_literal_and_rest(prefix(plan)) for plan in self.all]
+        parts = [literal_and_rest(prefix(plan)) for plan in self.all]
         value = np.array([int(literal or "-2") for literal, _ in parts], np.int64)
         length = np.array([len(literal) for literal, _ in parts], np.int64)[numbers.plan]
         length = np.where(numbers.leading(length) == value[numbers.plan], length, 0)
@@ -170,17 +173,23 @@ class Plans:
         return length
 
     def _matched(
-        self, numbers: Digits, patterns: Sequence[str], question: Callable[[pl.Expr, str], pl.Expr]
+        self,
+        numbers: Digits,
+        patterns: Sequence[str],
+        question: Callable[[pl.Expr, str], pl.Expr],
     ) -> tuple[Ints, NDArray[Any]]:
         """Put a question to the rows that may match their plan's pattern, and give these rows and the answers."""
-        begins = np.array([_first_digits(pattern) for pattern in patterns], np.int64)
+        begins = np.array([first_digits(pattern) for pattern in patterns], np.int64)
         rows = np.flatnonzero((begins[numbers.plan] > 0) & (numbers.count > 0))
         rows = rows[_has(begins[numbers.plan[rows]], numbers[rows].leading(1))]
         if not len(rows):
             return rows, rows
         tagged = {f"{plan.tag}(?:{pattern})" for plan, pattern in zip(self.all, patterns, strict=True) if pattern}
         frame = pl.DataFrame({"plan": numbers.plan[rows], "number": numbers[rows].marked()})
-        text = pl.concat_str(pl.lit(self._tags).gather(pl.col("plan")), pl.col("number").cast(pl.String).str.slice(1))
+        text = pl.concat_str(
+            pl.lit(self._tags).gather(pl.col("plan")),
+            pl.col("number").cast(pl.String).str.slice(1),
+        )
         return rows, frame.select(question(text, f"^(?:{'|'.join(sorted(tagged))})")).to_series().to_numpy()
 
 
@@ -192,105 +201,16 @@ def _length_of_match(text: pl.Expr, pattern: str) -> pl.Expr:
     return text.str.extract(pattern, 0).str.len_bytes().cast(pl.Int64).fill_null(0)
 
 
-def are_valid(code: int, numbers: pl.Series) -> Flags:
-    """Say which national significant numbers are valid in the region, of those that share a calling code, they are in."""
-    return _in_their_region(code, numbers, _is_of_a_type)
-
-
-def are_mobile(code: int, numbers: pl.Series) -> Flags:
-    """Say which national significant numbers are valid mobile numbers under a calling code."""
-    answer = np.zeros(len(numbers), bool)
-    rows = numbers.str.contains(_any_mobile(code)).to_numpy()
-    if rows.any():
-        answer[rows] = _in_their_region(code, numbers.filter(rows), _is_mobile)
-    return answer
-
-
-def _in_their_region(code: int, numbers: pl.Series, says: Callable[[int, str], pl.Expr]) -> Flags:
-    """Ask, for each number, the first region that claims it: by its leading digits, else by a type that fits."""
-    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[code]
-    frame = numbers.alias("text").to_frame()
-    if len(regions) == 1:
-        return frame.select(says(code, regions[0])).to_series().to_numpy()
-    answer = np.zeros(len(numbers), bool)
-    left = np.flatnonzero(frame.select(_TEXT.str.contains(_any_claim(code))).to_series().to_numpy())
-    for region in regions:
-        if not len(left):
-            break
-        claimed = frame[left].select(_claims(code, region)).to_series().to_numpy()
-        if claimed.any():
-            answer[left[claimed]] = frame[left[claimed]].select(says(code, region)).to_series().to_numpy()
-        left = left[~claimed]
-    return answer
-
-
-@cache
-def _any_claim(code: int) -> str:
-    """Give a pattern of all numbers that one of the regions of a calling code may claim."""
-    plans = [_metadata(code, region) for region in phonenumbers.COUNTRY_CODE_TO_REGION_CODE[code]]
-    general = (f"(?:{plan.general_desc.national_number_pattern})$" for plan in plans if not plan.leading_digits)
-    leading = (plan.leading_digits for plan in plans if plan.leading_digits)
-    return f"^(?:{_rust('|'.join((*general, *leading)))})"
-
-
-@cache
-def _any_mobile(code: int) -> str:
-    """Give a pattern of the first digits of all mobile numbers under a calling code."""
-    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[code]
-    patterns = (_mobile(_metadata(code, region)).national_number_pattern or "" for region in regions)
-    begins = reduce(or_, map(_first_digits, map(_rust, patterns)))
-    return f"^[{''.join(str(digit) for digit in range(10) if begins >> digit & 1)}x]"
-
-
-@cache
-def _claims(code: int, region: str) -> pl.Expr:
-    leading = _metadata(code, region).leading_digits
-    return _TEXT.str.contains(f"^(?:{_rust(leading)})") if leading else _is_of_a_type(code, region)
-
-
-@cache
-def _is_of_a_type(code: int, region: str) -> pl.Expr:
-    """Say whether a number fits a region's general description and one of its types."""
-    metadata = _metadata(code, region)
-    kinds = [*_SPECIAL, "fixed_line", *([] if metadata.same_mobile_and_fixed_line_pattern else ["mobile"])]
-    return _fits(metadata.general_desc) & _fits(*(getattr(metadata, kind) for kind in kinds))
-
-
-@cache
-def _is_mobile(code: int, region: str) -> pl.Expr:
-    """Say whether a number is mobile, or either: the library asks the special types first."""
-    metadata = _metadata(code, region)
-    special = _fits(*(getattr(metadata, kind) for kind in _SPECIAL))
-    return _fits(metadata.general_desc) & _fits(_mobile(metadata)) & ~special
-
-
-def _mobile(metadata: PhoneMetadata) -> PhoneNumberDesc:
-    return metadata.fixed_line if metadata.same_mobile_and_fixed_line_pattern else metadata.mobile
-
-
-def _fits(*kinds: PhoneNumberDesc | None) -> pl.Expr:
-    """Say whether a number has the shape and the length of one of these kinds; types of one length share a pattern."""
-    shapes: dict[tuple[int, ...], list[str]] = {}
-    for kind in kinds:
-        if kind is not None and kind.national_number_pattern:
-            shapes.setdefault(tuple(kind.possible_length), []).append(_rust(kind.national_number_pattern))
-    fits: pl.Expr = pl.lit(value=False)
-    for lengths, patterns in shapes.items():
-        shape = _TEXT.str.contains(f"^(?:{'|'.join(patterns)})$")
-        fits |= shape & _TEXT.str.len_bytes().is_in(lengths) if lengths else shape
-    return fits
-
-
 @cache
 def plan_of_region(region: str) -> NumberingPlan:
     """Give the plan of one region, an upper-case code the library supports; loads that region's metadata only."""
-    return _plan(PhoneMetadata.metadata_for_region(region, None))
+    return _plan(metadata_of(phonenumbers.country_code_for_valid_region(region), region))
 
 
 @cache
 def plan_of_code(code: int) -> NumberingPlan:
     """Give the main plan of a calling code, the one the library judges by."""
-    return _plan(_metadata(code, phonenumbers.region_code_for_country_code(code)))
+    return _plan(metadata_of(code, phonenumbers.region_code_for_country_code(code)))
 
 
 @cache
@@ -304,78 +224,32 @@ def calling_codes() -> Ints:
     return table
 
 
-def _metadata(code: int, region: str) -> PhoneMetadata:
-    return PhoneMetadata.metadata_for_region_or_calling_code(code, region)
+def metadata_of(code: int, region: str) -> PhoneMetadata:
+    """Give the library's metadata of a region, or of a calling code that belongs to none (region 001)."""
+    metadata = PhoneMetadata.metadata_for_region_or_calling_code(code, region)
+    if metadata is None:
+        raise LookupError(region)
+    return metadata
+
+
+def shape_of(metadata: PhoneMetadata) -> str:
+    """Give the pattern that every number of a region matches."""
+    return rust((metadata.general_desc and metadata.general_desc.national_number_pattern) or "")
 
 
 def _plan(metadata: PhoneMetadata) -> NumberingPlan:
     general = metadata.general_desc
     return NumberingPlan(
         region=metadata.id,
-        code=metadata.country_code,
-        general=_rust(general.national_number_pattern),
-        lengths=tuple(general.possible_length),
-        local_lengths=tuple(general.possible_length_local_only),
-        prefix=_rust(metadata.national_prefix_for_parsing or ""),
+        code=metadata.country_code or 0,
+        general=shape_of(metadata),
+        lengths=tuple(general.possible_length if general else ()),
+        local_lengths=tuple(general.possible_length_local_only if general else ()),
+        prefix=rust(metadata.national_prefix_for_parsing or ""),
         transform=re.sub(r"\\(\d)", r"${\1}", metadata.national_prefix_transform_rule or ""),
-        abroad=_rust(metadata.international_prefix or ""),
+        abroad=rust(metadata.international_prefix or ""),
         trunk=metadata.national_prefix or "",
     )
-
-
-def _rust(pattern: str) -> str:
-    """Let ``\\d`` mean ASCII digits: Rust's is every script's, slower to build, and needed nowhere here."""
-    return pattern.replace(r"\d", "[0-9]")
-
-
-@cache
-def _literal_and_rest(pattern: str) -> tuple[str, str]:
-    """Part a prefix pattern into digits that are one of its alternatives, and the pattern for what begins otherwise.
-
-    An alternative before it that begins with the same digit would win: then there is no literal.
-
-    >>> _literal_and_rest("0|180020"), _literal_and_rest("00(1)?"), _literal_and_rest("0")
-    (('0', '0|180020'), ('', '00(1)?'), ('0', ''))
-    """
-    depth, alternatives = 0, [""]
-    for sign in pattern:
-        depth += (sign == "(") - (sign == ")")
-        if sign == "|" and not depth:
-            alternatives.append("")
-        else:
-            alternatives[-1] += sign
-    before = 0
-    for alternative in alternatives:
-        if alternative.isdigit() and not before >> int(alternative[0]) & 1:
-            return alternative, "" if alternative == pattern else pattern
-        before |= _first_digits(alternative)
-    return "", pattern
-
-
-@cache
-def _first_digits(pattern: str) -> int:
-    """Give one bit per digit that a match of a pattern can begin with; none for no pattern, all ten where unsure.
-
-    The grammar is that of the metadata: digits, classes, groups, alternatives and counts.
-    """
-    begins, groups, is_first, was_first = 0, [True], True, False
-    for token in re.findall(r"\(\?:|\[(?:\[[^]]*\]|[^]])*\]|\{[^}]*\}|.", pattern):
-        if token in ("(", "(?:"):
-            groups.append(is_first)
-        elif token == "|":
-            is_first = groups[-1]
-        elif token == ")":
-            is_first, was_first = False, groups.pop()
-        elif (token == "?" or token.startswith("{0")) and was_first:
-            return 0b11_1111_1111
-        elif token[0] == "[" or token.isdigit():
-            begins |= _bits([digit for digit in range(10) if is_first and re.fullmatch(token, str(digit))])
-            is_first, was_first = False, is_first
-    return begins
-
-
-def _bits(lengths: Sequence[int]) -> int:
-    return sum(1 << length for length in lengths)
 
 
 def _has(bits: Ints, length: Ints) -> Flags:

@@ -20,8 +20,8 @@ _HEAD = r"^[\x00-\x7F&&[^0-9+;]]+"
 _TAIL = r"[\x00-\x7F&&[^0-9A-Za-z#+;]]+$"
 # The unmistakable part of the library's extensions, after a number that ends in a digit or a bracket.
 _EXTENSION = r"^(\+*[0-9][0-9 ().\-/\[\]]*[0-9)])[ ,]*(?:extension|extn|ext|x|#)[.:]? ?[0-9]{1,7}$"
-# A plus after a digit begins a second number: the library reads neither, whatever the country. (Behind "/ x" it would.)
-_SECOND_PLUS = r"^[^;x\\]*[0-9][^;x\\]*\+[^;x\\]*[0-9]$"
+# A plus after digits begins a second number: the library reads neither, whatever the country. (Behind "/ x" it would.)
+_SECOND_PLUS = r"^[^;x\\]*[1-9][^;x\\]*\+[^;x\\]*[0-9]$"
 # Signs the library takes as punctuation inside a number, and its other plus.
 _DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\uff0d\uff0e\uff0f\u3000\u00a0\uff08\uff09\uff3b\uff3d"
 _SIGNS = dict.fromkeys(_DASHES, "-") | {"\uff0b": "+"}
@@ -72,4 +72,9 @@ def _plain(frame: pl.DataFrame, number: pl.Expr, refused: pl.Expr | None = None)
     plus = written.str.starts_with("+").fill_null(value=False)
     count = written.str.len_bytes().cast(pl.Int64).fill_null(0) - plus
     value = pl.when(pl.col("is_short") & count.is_between(3, MOST)).then(written.cast(pl.Int64, strict=False))
-    return frame.select(value=value, count=count, plus=plus, refused=pl.col("is_short").fill_null(value=False) & pl.col("refused"))
+    return frame.select(
+        value=value,
+        count=count,
+        plus=plus,
+        refused=pl.col("is_short").fill_null(value=False) & pl.col("refused"),
+    )

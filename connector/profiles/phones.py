@@ -13,7 +13,10 @@ import polars as pl
 from connector.profiles.phone_columns import Columns, read_columns
 from connector.profiles.phone_digits import Digits, Flags
 from connector.profiles.phone_numbers import Reason, read_phone, region_of
+from connector.profiles.phone_steps import phone_steps
 from connector.profiles.phone_text import dialled
+
+__all__ = ["normalise_phones", "phone_reasons", "phone_steps", "read_phones"]
 
 
 def normalise_phones(phones: pl.Series, countries: pl.Series) -> pl.Series:
@@ -38,6 +41,8 @@ def phone_reasons(phones: pl.Series, countries: pl.Series) -> pl.Series:
 
 def read_phones(phones: pl.Series, countries: pl.Series) -> pl.DataFrame:
     """Give ``digits`` and ``reason`` of a column of phones in one pass; see ``normalise_phones``."""
+    if phones.is_empty():
+        return pl.DataFrame(schema={"digits": pl.String, "reason": pl.String})
     phones, countries = phones.cast(pl.String), countries.cast(pl.String)
     written = dialled(phones)
     is_read = written["value"].is_not_null().to_numpy()
@@ -51,7 +56,10 @@ def read_phones(phones: pl.Series, countries: pl.Series) -> pl.DataFrame:
     asked = np.flatnonzero(undecided)
     if len(asked):
         told = _ask_library(phones.gather(asked), countries.gather(asked))
-        digits, reason = digits.scatter(asked, told["digits"]), reason.scatter(asked, told["reason"])
+        digits, reason = (
+            digits.scatter(asked, told["digits"]),
+            reason.scatter(asked, told["reason"]),
+        )
     return pl.DataFrame({"digits": digits, "reason": reason})
 
 
@@ -60,9 +68,13 @@ def _read(written: pl.DataFrame, is_read: Flags, countries: pl.Series) -> Column
     names = countries.unique()
     region_of_name = [region_of(name) for name in names]
     regions = sorted({region for region in region_of_name if region})
-    index = pl.Series([regions.index(region) if region else -1 for region in region_of_name], dtype=pl.Int64)
-    plan = countries.replace_strict(names, index, return_dtype=pl.Int64).fill_null(-1).to_numpy()[is_read]
-    value, count, plus = (written[name].fill_null(0).to_numpy()[is_read] for name in ("value", "count", "plus"))
+    index = pl.Series(
+        [regions.index(region) if region else -1 for region in region_of_name],
+        dtype=pl.Int64,
+    )
+    plan = countries.replace_strict(names, index, return_dtype=pl.Int64).to_numpy()[is_read]
+    read = written.with_columns(pl.col("value").fill_null(0))  # numpy makes a column with nulls one of floats
+    value, count, plus = (read[name].to_numpy()[is_read] for name in ("value", "count", "plus"))
     numbers = Digits(value, count, np.maximum(plan, 0))
     return read_columns(numbers, plus, plan >= 0, regions)
 
@@ -83,10 +95,10 @@ def _ask_library(phones: pl.Series, countries: pl.Series) -> pl.DataFrame:
         pl.Series("digits", [r.digits for r in readings], pl.String),
         pl.Series("reason", [r.reason and r.reason.value for r in readings], pl.String),
     )
-    return rows.join(told, on=["country", "phone"], how="left", nulls_equal=True, maintain_order="left")
-
-
-def phone_steps(phone: str, country: str | None) -> list[tuple[str, str]]:
-    """Explain one phone."""
-    reading = read_phone(phone, country)
-    return [(reading.rule.value, reading.digits or "")]
+    return rows.join(
+        told,
+        on=["country", "phone"],
+        how="left",
+        nulls_equal=True,
+        maintain_order="left",
+    )

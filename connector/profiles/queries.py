@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.pool import NullPool
 
-from connector.errors import ConfigError, ConnectorError, SourceError, did_you_mean
+from connector.errors import ConfigError, SourceError, did_you_mean
 from connector.profiles.cells import as_text
 
 if TYPE_CHECKING:
@@ -142,8 +142,6 @@ class QuerySource:
         hint = None
         try:
             return ask()
-        except ConnectorError:
-            raise
         except DBAPIError as exc:
             state = getattr(exc.orig, "sqlstate", None) or getattr(exc.orig, "pgcode", None)
             problem = type(exc.orig).__name__ + (f", SQLSTATE {state}" if state else "")

@@ -109,13 +109,10 @@ _SCIENTIFIC = r"(?i)^[+\-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)e[+\-]?[0-9]+$"
 
 def _amount(value: pl.Expr) -> pl.Expr:
     """Write a finite number ≥ 0 in one way, whichever type a source holds it in: ``12.50`` and ``12.5`` are one."""
-    decimal = pl.when(value.str.contains(_DECIMAL)).then(value.str.strip_chars_start("+-0"))
-    decimal = (
-        pl.when(decimal.str.contains_any(["."]))
-        .then(decimal.str.strip_chars_end("0").str.strip_chars_end("."))
-        .otherwise(decimal)
-    )
-    decimal = pl.when(decimal.str.contains("^[0-9]")).then(decimal).otherwise("0" + decimal)
+    digits = pl.when(value.str.contains(_DECIMAL)).then(value.str.strip_chars_start("+-0"))
+    shortest = digits.str.strip_chars_end("0").str.strip_chars_end(".")
+    whole = pl.when(digits.str.contains_any(["."])).then(shortest).otherwise(digits)
+    decimal = pl.when(whole.str.contains("^[0-9]")).then(whole).otherwise("0" + whole)
     number = pl.when(value.str.contains(_SCIENTIFIC)).then(value.str.to_lowercase()).cast(pl.Float64, strict=False)
     scientific = pl.when(number.is_finite()).then(number.cast(pl.String).str.replace(r"\.0$", ""))
     text = decimal.fill_null(scientific)

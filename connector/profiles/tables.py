@@ -68,20 +68,18 @@ class DelimitedFile:
             stream = Utf8Stream(raw, name=self.name, encoding=self.spec.encoding)
             head = stream.read(HEAD_BYTES)
             header = read_header(head, self.spec, name=self.name)
-            for frame in self._parsed(stream, head[header.used :], header, columns):
+            for frame in self._parsed(_pieces(head[header.used :], stream, self.block), header, columns):
                 yield from as_text(frame, null=self.spec.null, file=self.name).iter_slices(rows)
 
-    def _parsed(
-        self, stream: Utf8Stream, data: bytes, header: Header, columns: Sequence[str]
-    ) -> Iterator[pl.DataFrame]:
+    def _parsed(self, pieces: Iterator[bytes], header: Header, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
         """Cut the text at the borders of records and parse piece by piece."""
         read = _Records(header.shape, {column: header.names.index(column) for column in columns}, self.name)
-        line, ended, used = header.lines + 1, False, 0
+        data, line, ended, used = b"", header.lines + 1, False, 0
         # How many of the bytes ahead are known to hold something doubtful: they are looked at in small pieces.
         doubtful = 0
         while True:
             if used == 0 or (len(data) < self.block and not ended):
-                piece = stream.read(self.block)
+                piece = next(pieces, b"")
                 ended = not piece
                 data += piece
             if ended and not data.endswith(b"\n"):
@@ -118,7 +116,7 @@ class _Records:
         if count < 0 or last:
             return None
         if len(data) > RECORD_BYTES:
-            raise error_of(diagnosed(data.decode(), self.shape) or TOO_LONG, line=line, name=self.name)
+            raise error_of(diagnosed(data.decode(errors="replace"), self.shape) or TOO_LONG, line=line, name=self.name)
         return 0, pl.DataFrame()
 
     def closely(self, data: bytes, *, last: bool, line: int) -> tuple[int, pl.DataFrame]:
@@ -133,6 +131,14 @@ class _Records:
             records = exact_records(data, self.shape, line=line, last=last, name=self.name)
         cells = {column: [row[index] for row in records.rows] for column, index in self.indexes.items()}
         return records.used, pl.DataFrame(cells, schema=dict.fromkeys(self.indexes, pl.String))
+
+
+def _pieces(head: bytes, stream: Utf8Stream, size: int) -> Iterator[bytes]:
+    """Yield what is left of the head, then the rest of the stream; a piece may end inside a character."""
+    for start in range(0, len(head), size):
+        yield head[start : start + size]
+    while piece := stream.read(size):
+        yield piece
 
 
 def vouched(data: bytes, shape: Shape) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from connector.sandbox import rules
 from connector.sandbox.call import Call, Json, Listing
-from connector.sandbox.refusals import Refusal, forbidden, invalid, missing, unseen
+from connector.sandbox.refusals import Refusal, forbidden, invalid, missing
 
 if TYPE_CHECKING:
     from connector.sandbox.world import AdAccount, Asset, User
@@ -222,11 +222,6 @@ def list_people(call: Call, account: AdAccount) -> Listing:
     people = [user for user in call.world.users.values() if rules.tasks_on(user, account)]
     shown = [{"id": user.id, "name": user.name, "tasks": rules.tasks_on(user, account)} for user in people]
     return Listing(shown)
-
-
-def hidden(call: Call, account: AdAccount) -> Refusal:
-    """Say that the account cannot be seen."""
-    return unseen(account.id, call.method)
 
 
 def list_nothing(call: Call, account: AdAccount) -> Listing:

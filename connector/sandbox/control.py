@@ -111,7 +111,7 @@ def _refused(wrong: ControlError) -> Response:
 
 def repeated(body: bytes, name: str) -> list[str]:
     """Collect every value of a repeated form field."""
-    return [value for key, value in parse_qsl(body.decode("utf-8", "replace"), max_num_fields=1000) if key == name]
+    return [value for key, value in parse_qsl(body.decode("utf-8", "replace")) if key == name]
 
 
 def error_page(refusal: Refusal) -> str:

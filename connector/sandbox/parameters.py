@@ -19,6 +19,7 @@ PART_NAME = re.compile(rb'name="([^"]{1,200})"', re.IGNORECASE)
 # What percent-encoding does to JSON; taken back in bulk before the general, slow way.
 COMMON_ESCAPES = ((b"%22", b'"'), (b"%2C", b","), (b"%5B", b"["), (b"%5D", b"]"), (b"%3A", b":"))
 LARGE = 4_096
+MOST_FIELDS = 1_000
 INT64 = (1 << 63) - 1
 TRUE = frozenset({"true", "1", "yes", "on"})
 FALSE = frozenset({"false", "0", "no", "off", ""})
@@ -145,7 +146,7 @@ def read_parameters(query: bytes, content_type: str, body: bytes) -> Parameters:
     """Read query and body; what stands in both is taken from the body.
 
     Raises:
-        Refusal: 100 when the body is not what its content type says.
+        Refusal: 100 when the body is not what its content type says, 105 for too many parameters.
     """
     found = Parameters(_read_pairs(query))
     kind = content_type.split(";", 1)[0].strip().lower()
@@ -165,7 +166,12 @@ def read_parameters(query: bytes, content_type: str, body: bytes) -> Parameters:
 
 def _read_pairs(text: bytes) -> dict[str, Any]:
     if len(text) <= LARGE:
-        return _gather(parse_qsl(text.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=1000))
+        try:
+            return _gather(
+                parse_qsl(text.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MOST_FIELDS)
+            )
+        except ValueError:
+            raise Refusal(105) from None
     pairs = []
     for item in text.split(b"&"):
         name, _, value = item.partition(b"=")

@@ -166,10 +166,11 @@ def _seed_claim(world: World, personal: str) -> None:
     admin.direct.add(personal)
 
 
-def _seed_tokens(world: World, now: int, *, other_account: str) -> dict[str, str]:
+def _wanted_tokens(now: int, other_account: str) -> dict[str, dict[str, Any]]:
+    """Say how each token differs from the good one."""
     other = [other_account.removeprefix("act_")]
     no_business = {scope: state for scope, state in GRANTED.items() if scope != "business_management"}
-    wanted: dict[str, dict[str, Any]] = {
+    return {
         "good": {},
         "no_permission": {"scopes": {**GRANTED, "ads_management": "declined", "ads_read": "declined"}},
         "ads_read_only": {"scopes": {**GRANTED, "ads_management": "declined"}},
@@ -192,8 +193,11 @@ def _seed_tokens(world: World, now: int, *, other_account: str) -> dict[str, str
         "proof_required": {"app": APP_PROOF},
         "development_app": {"app": APP_DEV},
     }
+
+
+def _seed_tokens(world: World, now: int, *, other_account: str) -> dict[str, str]:
     found: dict[str, str] = {}
-    for name, how in wanted.items():
+    for name, how in _wanted_tokens(now, other_account).items():
         value = f"EAAsandbox{name.replace('_', '')}" + "0123456789abcdef" * 2
         token = Token(value, how.get("app", APP), how.get("user", EMMA), how.get("kind", "USER"))
         token.scopes = dict(how.get("scopes", GRANTED))

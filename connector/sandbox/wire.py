@@ -118,8 +118,6 @@ def read_request(scope: Scope, body: bytes) -> tuple[Request, Refusal | None]:
         parameters = read_parameters(scope["query_string"], headers.get("content-type", ""), body)
     except Refusal as refusal:
         parameters, wrong = Parameters(), refusal
-    except ValueError:
-        parameters, wrong = Parameters(), Refusal(105)
     kind, _, bearer = headers.get("authorization", "").partition(" ")
     host = headers.get("host", "127.0.0.1")
     method = "GET" if scope["method"] == "HEAD" else scope["method"]

@@ -142,6 +142,10 @@ def test_a_file_that_goes_away_is_a_source_error(tmp_path: Path):
     with pytest.raises(SourceError) as caught:
         source.columns()
     assert caught.value.code == "source.missing"
+    (tmp_path / "people.csv").mkdir()
+    with pytest.raises(SourceError) as caught:
+        source.columns()
+    assert caught.value.code == "source.unreadable"
 
 
 @pytest.mark.parametrize("name", ["people.xlsx", "people", "people.parquet.gz"])
@@ -297,6 +301,13 @@ def test_a_bad_line_of_ndjson_is_refused_with_its_number(tmp_path: Path, bad: st
     assert CANARY not in everything_said(caught.value)
 
 
+def test_a_line_of_ndjson_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("connector.profiles.json_lines.LINE_BYTES", 1000)
+    with pytest.raises(SourceError) as caught:
+        ndjson(tmp_path, '{"a":1}\n{"a":"' + "x" * 10_000 + '"}\n', block=100).columns()
+    assert (caught.value.line, caught.value.code) == (2, "source.json")
+
+
 def test_a_json_document_is_no_ndjson(tmp_path: Path):
     with pytest.raises(SourceError) as caught:
         ndjson(tmp_path, '[{"a":1},\n{"a":2}]\n').columns()
@@ -375,6 +386,16 @@ def test_a_query_gives_text(shop: str):
     ]
 
 
+def test_bytes_that_a_driver_hands_over_as_a_view_are_read(shop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    sqlite3.register_converter("view", memoryview)
+    monkeypatch.setenv("SHOP_URL", f"sqlite:///{tmp_path}/shop.db?detect_types=1")
+    with sqlite3.connect(tmp_path / "shop.db") as database:
+        database.execute("create table views (v view)")
+        database.executemany("insert into views values (?)", [(b"abc",), (None,)])
+    database.close()
+    assert rows_of(query("select v from views")) == [("abc",), (None,)]
+
+
 def test_frames_of_a_query_are_bounded(shop: str):
     frames = list(
         query("with recursive n(i) as (select 1 union all select i + 1 from n where i < 10) select i from n").frames(
@@ -402,6 +423,7 @@ def test_a_query_changes_nothing(shop: str):
         (f"select abs('{CANARY}', 2)", "source.database"),
         ("update people set id = 1", "source.database"),
         ("select 1; select 2", "source.database"),
+        ("select '\0'", "source.database"),
         ("select id, email as id from people", "source.header"),
     ],
 )
@@ -421,7 +443,14 @@ def test_a_column_that_a_query_lacks_is_refused(shop: str):
 
 @pytest.mark.parametrize(
     "url",
-    ["", "nonsense", f"nosuch://u:{CANARY}@h/d", f"oracle+nosuch://u:{CANARY}@h/d", f"postgresql://u:{CANARY}@h:x/d"],
+    [
+        "",
+        "nonsense",
+        f"nosuch://u:{CANARY}@h/d",
+        f"mysql+nosuch://u:{CANARY}@h/d",
+        f"mysql+pymysql://u:{CANARY}@h/d",
+        f"postgresql://u:{CANARY}@h:x/d",
+    ],
 )
 def test_a_url_that_is_none_is_a_config_error_and_never_shown(monkeypatch: pytest.MonkeyPatch, url: str):
     monkeypatch.setenv("SHOP_URL", url)
@@ -451,12 +480,13 @@ def test_postgresql_gives_text_for_its_own_types(monkeypatch: pytest.MonkeyPatch
     source = query(
         "select 12.50::numeric as a, '1990-05-01'::date as b, '1990-05-01 10:00'::timestamp as c, true as d, array['x', null] as e, "
         "'abc'::bytea as f, '00000000-0000-0000-0000-00000000000a'::uuid as g, 99999999999999999999::numeric as h, "
-        "'1990-05-01 00:00+00'::timestamptz at time zone 'UTC' as i, null as j, 75001.0::float8 as k"
+        "'1990-05-01 00:00+00'::timestamptz as i, null as j, 75001.0::float8 as k"
     )
     (row,) = rows_of(source)
     assert row[:5] == ("12.5", "1990-05-01", "1990-05-01T10:00:00", "true", ["x", None])
     assert row[5:7] == ("abc", "00000000-0000-0000-0000-00000000000a")
-    assert row[7:] == ("99999999999999999999", "1990-05-01T00:00:00", None, "75001")
+    assert dt.datetime.fromisoformat(row[8]) == dt.datetime(1990, 5, 1, tzinfo=dt.UTC)
+    assert (row[7], *row[9:]) == ("99999999999999999999", None, "75001")
 
 
 def test_postgresql_streams_and_names_only_the_sqlstate(monkeypatch: pytest.MonkeyPatch, postgres_url: str):
@@ -473,6 +503,7 @@ def test_postgresql_streams_and_names_only_the_sqlstate(monkeypatch: pytest.Monk
         ("select '{\"a\": 1}'::jsonb as x", "structures"),
         ("select '127.0.0.1'::inet as x", "Object"),
         ("select array[array[1]] as x", "lists"),
+        ("select '[1, \"x\"]'::jsonb as x", "type list"),
     ):
         with pytest.raises(SourceError) as caught:
             rows_of(query(sql))
@@ -499,6 +530,8 @@ class Bucket(BaseHTTPRequestHandler):
         parameters = parse_qs(url.query)
         if "list-type" in parameters:
             return self.answer(200, self.listed(parameters.get("prefix", [""])[0]), {})
+        if "forbidden" in url.path and (self.command == "GET" or "head" in url.path):
+            return self.answer(403, f"<Error><Code>AccessDenied</Code><Message>{CANARY}</Message></Error>".encode(), {})
         file = self.folder / unquote(url.path).removeprefix("/bucket/")
         if not file.is_file():
             return self.answer(404, b"<Error><Code>NoSuchKey</Code></Error>", {})
@@ -573,6 +606,16 @@ def test_a_glob_of_objects_is_one_table(bucket: Path):
 def test_an_object_that_is_not_there_is_a_source_error(bucket: Path, name: str):
     error = refusal(f"s3://bucket/{name}")
     assert (error.code, error.file) == ("source.missing", f"s3://bucket/{name}")
+    assert CANARY not in everything_said(error)
+
+
+@pytest.mark.parametrize(
+    ("name", "code"), [("forbidden.csv", "source.damaged"), ("forbidden-head.csv", "source.unreadable")]
+)
+def test_an_object_that_may_not_be_read_is_a_source_error(bucket: Path, name: str, code: str):
+    (bucket / name).write_text("id\n1\n")
+    error = refusal(f"s3://bucket/{name}")
+    assert (error.code, error.file) == (code, f"s3://bucket/{name}")
     assert CANARY not in everything_said(error)
 
 

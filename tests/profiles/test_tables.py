@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import random
+import sys
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -166,6 +167,22 @@ def test_utf_16_can_be_big_endian(tmp_path: Path, bom: bytes):
     assert rows_of(table(tmp_path, content, encoding="utf-16" if bom else "utf-16-be")) == PEOPLE
 
 
+def test_utf_16_without_a_mark_is_recognised_whatever_the_sample_ends_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    content = written(PEOPLE).encode("utf-16-le")
+    for sample in range(20, len(content)):
+        monkeypatch.setattr("connector.profiles.encodings.SAMPLE_BYTES", sample)
+        assert rows_of(table(tmp_path, content)) == PEOPLE
+    assert rows_of(table(tmp_path, content, encoding="utf-16")) == PEOPLE
+
+
+def test_a_stray_nul_does_not_make_a_text_utf_16(tmp_path: Path):
+    for text in ("a,b\nx\0,2\n", "a,b\nxy\0,2\n" + "1,2\n" * 9, "a,b\n" * 3 + "\0" + "abc\n" * 9):
+        error = refusal(table(tmp_path, text))
+        assert (error.code, error.line) == ("source.text", text.split("\0")[0].count("\n") + 1)
+
+
 @pytest.mark.parametrize("block", [3, 1 << 20])
 def test_windows_1252_is_recognised(tmp_path: Path, block: int):
     assert rows_of(table(tmp_path, written(WESTERN).encode("cp1252"), block=block)) == WESTERN
@@ -254,6 +271,7 @@ def test_an_encoding_that_is_none_is_refused(tmp_path: Path, encoding: str):
         ('a,b\n1,2\n"a\nb" ,4\n', 3, "source.quotes"),
         ('a,b\n1,"say \\"x\\""\n', 2, "source.quotes"),
         ('a,b\n1,"2\n3,"4"\n', 2, "source.quotes"),
+        ('"a", "b"\n"1", "2"x\n', 2, "source.quotes"),
         ("a,b\n1,2\nx\ry,2\n", 3, "source.text"),
         ("a,b\n1,2\n\0,2\n", 3, "source.text"),
         ("a,b,a\n1,2,3\n", 1, "source.header"),
@@ -293,6 +311,32 @@ def test_a_table_that_is_plainly_right_is_not_read_record_by_record(tmp_path: Pa
     monkeypatch.setattr("connector.profiles.tables.exact_records", None)
     file = table(tmp_path, 'a,b,c\n1,"x\ny,""z""",\n,é,"3"\n', block=1)
     assert rows_of(file, "c", "b") == [(None, 'x\ny,"z"'), ("3", "é")]
+
+
+def test_a_doubtful_record_may_be_longer_than_what_is_looked_at_closely(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("connector.profiles.tables.EXACT_BYTES", 100)
+    long = "long\n" * 300
+    file = table(tmp_path, f'a,b\n1,2\n5" pipe,"{long}"\n3,4\n', block=64)
+    assert rows_of(file) == [("1", "2"), ('5" pipe', long), ("3", "4")]
+
+
+def test_what_polars_will_not_parse_is_read_record_by_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise pl.exceptions.ComputeError(CANARY)
+
+    monkeypatch.setattr(pl, "read_csv", refuse)
+    assert rows_of(table(tmp_path, 'a,b\n1,"x\ny"\n')) == [("1", "x\ny")]
+
+
+def test_text_compressed_with_zstandard_is_refused_where_python_cannot_read_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(sys.modules, "compression", None)
+    with pytest.raises(ConfigError) as caught:
+        table(tmp_path, b"\x28\xb5\x2f\xfd rest").columns()
+    assert caught.value.code == "config.zstandard"
 
 
 def test_a_spreadsheet_is_refused(tmp_path: Path):
@@ -441,14 +485,18 @@ def test_any_text_is_read_as_csv_reads_it_or_refused(tmp_path: Path, text: str, 
         assert rows_of(file) == [tuple(cell or None for cell in record) for record in records]
 
 
-def test_block_borders_and_a_doubtful_line_change_nothing_in_a_large_table(tmp_path: Path):
+def test_block_borders_and_a_doubtful_line_change_nothing_in_a_large_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     chance = random.Random(7)
     rows = [(str(n), chance.choice(["a", 'b"c', "d,e", "f\ng", "", "é"]), "x") for n in range(60_000)]
     text, starts = dumped(3, rows, separator=",", newline="\r\n", quoting=csv.QUOTE_MINIMAL)
     doubtful = text.replace("\r\n50000,", '\r\n5" pipe,x,y\r\n50000,')
     expected = [tuple(cell or None for cell in row) for row in rows]
     assert rows_of(table(tmp_path, text, block=50_000)) == expected
-    found = rows_of(table(tmp_path, doubtful, block=200_000))
-    assert found == [*expected[:50_000], ('5" pipe', "x", "y"), *expected[50_000:]]
+    for exact in (1000, 50_000, 1 << 20):
+        monkeypatch.setattr("connector.profiles.tables.EXACT_BYTES", exact)
+        found = rows_of(table(tmp_path, doubtful, block=200_000))
+        assert found == [*expected[:50_000], ('5" pipe', "x", "y"), *expected[50_000:]]
     ragged = doubtful.replace("\r\n59000,", "\r\n1,2,3,4\r\n59000,")
     assert refusal(table(tmp_path, ragged, block=200_000)).line == starts[59_001] + 1

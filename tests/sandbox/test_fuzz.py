@@ -198,9 +198,35 @@ def test_any_control_body_is_taken_or_refused(graph: Any, body: Any, more: str) 
         assert answer.status_code in {200, 400}
 
 
+@LOOK
+@given(
+    given_=st.dictionaries(
+        st.sampled_from(["client_id", "redirect_uri", "state", "scope", "response_type", "answer", "granted"]), word
+    ),
+    good=st.booleans(),
+)
+def test_any_dialog_is_shown_or_refused(graph: Any, given_: dict[str, str], good: bool) -> None:
+    if good:
+        given_ = {
+            **given_,
+            "client_id": graph.known["app_id"],
+            "redirect_uri": "http://127.0.0.1/",
+            "scope": "ads_read",
+        }
+    assert graph.http.get("/dialog/oauth", params=given_).status_code in {200, 400}
+    assert graph.http.post("/dialog/oauth", data=given_).status_code in {302, 400}
+
+
 @pytest.mark.parametrize(
     "query",
-    ["access_token=%ff%fe", "a" * 70_000, "&&&===", "fields[]=name&fields[]=id", "access_token=a&access_token=b"],
+    [
+        "access_token=%ff%fe",
+        "a" * 70_000,
+        "&&&===",
+        "fields[]=name&fields[]=id",
+        "access_token=a&access_token=b",
+        "&".join("abcdefgh" * 250),
+    ],
 )
 def test_any_query_is_answered_or_refused(graph: Any, query: str) -> None:
     from http.client import HTTPConnection
