@@ -130,3 +130,10 @@ FORGOTTEN = Table(
     Column("key_mark", String(16), nullable=False),
     Column("forgotten_at", String(40), nullable=False),
 )
+
+FORGETTING = Table(
+    "forgetting",
+    METADATA,
+    Column("audience_id", String(40), primary_key=True),
+    Column("since", String(40), nullable=False),
+)

@@ -128,14 +128,24 @@ class Ledger:
         self._record = self._book.drop(self._record, {p.part for p in self._record.parts})
         self._sweep()
 
+    def erase(self, numbers: NDArray[np.int64]) -> None:
+        """Forget members, their digests in the files included. Right after opening: what this run entered is not looked at."""
+        stays = np.ones(len(self.members), dtype=bool)
+        stays[numbers] = False
+        self._copy_live(stays)
+        self._sweep()
+
     def _write_anew(self) -> None:
         """Copy the live rows into few parts, then let those be the slice in one change of the book."""
-        old = self._record
-        self._rows = [p for p in old.parts if p.kind == "rows"]
+        self._rows = [p for p in self._record.parts if p.kind == "rows"]
         self.members, self._starts = self._load()
+        self._copy_live(np.ones(len(self.members), dtype=bool))
+
+    def _copy_live(self, stays: NDArray[np.bool_]) -> None:
+        old = self._record
         for held in (True, False):
             waiting: list[pl.DataFrame] = []
-            for frame in self.details(np.flatnonzero(self.members.held == held)):
+            for frame in self.details(np.flatnonzero(stays & (self.members.held == held))):
                 waiting.append(frame.drop("number"))
                 if sum(some.height for some in waiting) >= _COMPACT_ROWS:
                     self._copy(waiting, held=held)

@@ -39,21 +39,25 @@ def demo(workspace: Workspace = HERE, as_json: Json = False) -> None:
 
     def work() -> Answer:
         load_server()
+        _check_segment(Config.load(workspace))
         with _own_sandbox() as sandbox, tempfile.TemporaryDirectory(prefix="connector-demo-") as folder:
             os.environ["CONNECTOR_STATE"] = f"sqlite:///{folder}/state.db"
             os.environ["CONNECTOR_GRAPH_URL"] = sandbox["base_url"]
             os.environ["CONNECTOR_TOKEN"] = sandbox["token"]
             os.environ["CONNECTOR_KEY"] = secrets.token_hex(32)
             config = replace(Config.load(workspace), ledger=f"{folder}/ledger")
-            if SEGMENT not in config.workspace.segments:
-                raise ConfigError(
-                    f'the demo exports the segment "{SEGMENT}", and this workspace has none',
-                    code="demo.segment",
-                    hint="Run it in a clone of the repository, or in a folder made with: connector init DIR",
-                )
             return _export(config, sandbox, quiet=as_json)
 
     respond("demo", work, as_json=as_json)
+
+
+def _check_segment(config: Config) -> None:
+    if SEGMENT not in config.workspace.segments:
+        raise ConfigError(
+            f'the demo exports the segment "{SEGMENT}", and this workspace has none',
+            code="demo.segment",
+            hint="Run it in a clone of the repository, or in a folder made with: connector init DIR",
+        )
 
 
 def _export(config: Config, sandbox: dict[str, Any], *, quiet: bool) -> Answer:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from connector.config import read_duration
+from connector.errors import ConfigError
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON envelope instead of text.")]
 Workspace = Annotated[
@@ -17,16 +18,15 @@ Workspace = Annotated[
 HERE = Path()
 To = Annotated[str | None, typer.Option("--to", help="The destination; all that the segment names without it.")]
 
+MaxWait = Annotated[
+    str, typer.Option("--max-wait", metavar="SPAN", help="How long to wait for Meta in all: 90s, 30m, 2h.")
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
-def _span(text: str) -> timedelta:
+
+def read_span(text: str, flag: str) -> timedelta:
+    """Read the value of a flag that takes a time span."""
     try:
         return read_duration(text)
     except ValueError as wrong:
-        raise typer.BadParameter(str(wrong)) from None
-
-
-MaxWait = Annotated[
-    timedelta,
-    typer.Option("--max-wait", parser=_span, metavar="SPAN", help="How long to wait for Meta in all: 90s, 30m, 2h."),
-]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+        raise ConfigError(f"{flag}: {wrong}", code="usage", hint=f"For example {flag} 30m") from None

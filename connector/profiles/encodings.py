@@ -222,11 +222,12 @@ def _utf8_prefix(data: bytes, *, final: bool) -> tuple[int, int | None]:
     whole = len(data) if final else _whole_characters(data)
     if _polars_reads(data[:whole]):
         return whole, None
+    wrong = 0
     try:
-        _, used = codecs.utf_8_decode(data, "strict", final)
+        data.decode()
     except UnicodeDecodeError as exc:
-        return 0, exc.start
-    return used, None
+        wrong = exc.start
+    return 0, wrong
 
 
 def _polars_reads(data: bytes) -> bool:

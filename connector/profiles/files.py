@@ -63,16 +63,22 @@ class Bytes:
     def __init__(self, raw: BinaryIO, *, name: str) -> None:
         self._raw = raw
         self._name = name
-        self._head = self._guarded(lambda: raw.read(6))
-        if self._head.startswith(_ARCHIVE):
+        try:
+            self._inner = self._opened()
+        except BaseException:
             self.close()
+            raise
+
+    def _opened(self) -> BinaryIO:
+        head = self._guarded(lambda: self._raw.read(6))
+        if head.startswith(_ARCHIVE):
             raise SourceError(
                 "is a spreadsheet or a zip archive, not text",
                 code="source.format",
                 hint="Save the sheet as CSV (UTF-8), or unpack the archive.",
-                file=name,
+                file=self._name,
             )
-        self._inner = _decompressor(self._head, _Rejoined(self._head, raw), name=name)
+        return _decompressor(head, _Rejoined(head, self._raw), name=self._name)
 
     def read(self, size: int) -> bytes:
         """Return up to ``size`` bytes, nothing at the end."""

@@ -143,6 +143,9 @@ def _first_record(text: str, shape: Shape, *, line: int, name: str) -> tuple[lis
 
 
 def _check(names: tuple[str, ...], *, line: int, name: str) -> None:
+    if any("\0" in each for each in names):
+        hint = "Is this a text file? If so, say its encoding: from: {path: …, encoding: utf-16}."
+        raise SourceError("a NUL stands on this line", code="source.text", hint=hint, file=name, line=line)
     if any(_EMAIL.search(each) for each in names) or not any(names):
         raise SourceError(
             "this line holds data or blanks where the column names should stand",

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from connector.errors import ConfigError, SourceError
+from connector.profiles.kinds import date_literal
 from connector.profiles.predicate import Predicate, parse_predicate
 
 TODAY = dt.date(2024, 3, 1)
@@ -267,6 +268,20 @@ def test_a_name_that_fits_two_columns_is_refused():
     with pytest.raises(ConfigError, match="current_date"):
         parse_predicate("current_date = '2024-01-01'", columns=columns)
     assert parse_predicate("\"current_date\" = '2024-01-01'", columns=columns).columns == ("current_date",)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("2024-02-29", dt.date(2024, 2, 29)),
+        ("2024-02-29 13:45", dt.datetime(2024, 2, 29, 13, 45)),  # noqa: DTZ001  a query's timestamp has no zone
+        ("2023-02-29", None),
+        ("20240229", None),
+        ("soon", None),
+    ],
+)
+def test_a_date_in_a_query_is_written_in_full(written: str, read: dt.date | None):
+    assert date_literal(written) == read
 
 
 class Conditions:

@@ -424,6 +424,8 @@ def test_a_query_changes_nothing(shop: str):
         ("update people set id = 1", "source.database"),
         ("select 1; select 2", "source.database"),
         ("select '\0'", "source.database"),
+        ("select '\ud800'", "source.database"),
+        (f"select cast(cast('{CANARY}' as blob) || x'ff' as text) as x", "source.database"),
         ("select id, email as id from people", "source.header"),
     ],
 )

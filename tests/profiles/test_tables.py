@@ -5,6 +5,7 @@ import gzip
 import io
 import random
 import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -181,6 +182,8 @@ def test_a_stray_nul_does_not_make_a_text_utf_16(tmp_path: Path):
     for text in ("a,b\nx\0,2\n", "a,b\nxy\0,2\n" + "1,2\n" * 9, "a,b\n" * 3 + "\0" + "abc\n" * 9):
         error = refusal(table(tmp_path, text))
         assert (error.code, error.line) == ("source.text", text.split("\0")[0].count("\n") + 1)
+    error = refusal(table(tmp_path, "a,b\nx\0,2\n".encode("utf-16-le")))
+    assert (error.code, error.line) == ("source.text", 1)
 
 
 @pytest.mark.parametrize("block", [3, 1 << 20])
@@ -337,6 +340,15 @@ def test_text_compressed_with_zstandard_is_refused_where_python_cannot_read_it(
     with pytest.raises(ConfigError) as caught:
         table(tmp_path, b"\x28\xb5\x2f\xfd rest").columns()
     assert caught.value.code == "config.zstandard"
+
+
+def test_text_compressed_with_zstandard_is_read_where_python_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    # Python's own reader, from 3.14 on, takes a stream and has read(): stood in for here.
+    zstandard = ModuleType("compression.zstd")
+    zstandard.ZstdFile = lambda stream: io.BytesIO(stream.read(99)[4:])  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "compression", ModuleType("compression"))
+    monkeypatch.setitem(sys.modules, "compression.zstd", zstandard)
+    assert rows_of(table(tmp_path, b"\x28\xb5\x2f\xfda,b\n1,2\n")) == [("1", "2")]
 
 
 def test_a_spreadsheet_is_refused(tmp_path: Path):
