@@ -22,7 +22,7 @@ from phonenumbers import PhoneNumberFormat
 from connector.profiles.phones import normalise_phones
 
 COUNTRIES = ("us", "gb", "de", "fr", "it", "es", "br", "mx", "in", "jp", "au", "nl", "se", "pl", "ar")
-FRAME = 50_000
+FRAME = 100_000
 """Rows at a time, as an export reads them."""
 
 
@@ -47,9 +47,19 @@ def invented_row(rng: random.Random) -> tuple[str, str]:
         return rng.choice((text, text, text.replace(" ", ""), "00" + text[1:], text.replace(" ", " (0)", 1))), country
     if draw < 0.98:
         return phonenumbers.format_number(number, PhoneNumberFormat.E164)[1:], country
+    national = phonenumbers.format_number(number, PhoneNumberFormat.NATIONAL)
     text = phonenumbers.format_number(number, PhoneNumberFormat.INTERNATIONAL)
-    odd = (f"{text} ext. 12", f"{text} x345", f"tel: {text}", f"{text} / {text}", f"{text} or {text}", "1-800-flowers")
-    return rng.choice((*odd, "0000000000", "12345", "ask his wife", f"{text},")), country
+    odd = (
+        f"{national} ext. 12",
+        f"{text} x345",
+        f"tel: {text}",
+        f"{text},",
+        text.replace(" ", "\u2013"),
+        "0000000000",
+        "12345",
+    )
+    worse = (f"{national} / {national}", f"{text} or {text}", f"{national};{national}", "1-800-flowers", "ask his wife")
+    return rng.choice((*odd, *worse)), country
 
 
 def row_by_row(rows: list[tuple[str, str]]) -> int:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         TransientError,
     )
     from connector.export import export_segment, plan_segment
+    from connector.forgetting import Certificate, forget_person
     from connector.job import Options
     from connector.profiles.steps import Explanation, explain, explain_many
     from connector.report import Progress, Report
@@ -40,6 +41,7 @@ _PLACES = {
         "TransientError",
     ),
     "export": ("export_segment", "plan_segment"),
+    "forgetting": ("Certificate", "forget_person"),
     "job": ("Options",),
     "profiles.steps": ("Explanation", "explain", "explain_many"),
     "report": ("Progress", "Report"),
@@ -48,6 +50,7 @@ _PLACES = {
 
 __all__ = [
     "AccessError",
+    "Certificate",
     "Config",
     "ConfigError",
     "ConnectorError",
@@ -69,6 +72,7 @@ __all__ = [
     "explain",
     "explain_many",
     "export_segment",
+    "forget_person",
     "pause_destination",
     "plan_segment",
     "remove_destination",

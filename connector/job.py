@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from connector.audiences.graph import Graph
-    from connector.audiences.pace import Wait
+    from connector.audiences.pace import Pace, Wait
     from connector.config import Config, Mode
     from connector.profiles.segments import Segment
     from connector.state import Destination, State
 
-IN_FLIGHT = 4
+IN_FLIGHT = 16
 
 
 @dataclass(slots=True)
@@ -34,8 +34,10 @@ class Options:
 
     ``limit`` sends at most that many rows. ``full`` sends everyone, the unchanged too, and begins a new ledger where the old
     one cannot be read. ``replace_confirmed`` allows mode ``replace`` to wipe members that we did not send. ``workers`` frames
-    are normalised and hashed at once. ``max_wait`` bounds all waiting for Meta together. ``stop`` is set to end the run between batches. ``on_progress`` is called often, in the calling thread; ``on_wait`` whenever Meta makes
-    us wait, in any thread.
+    are normalised and hashed at once. ``in_flight`` requests are under way at most: the pace begins with four and adapts.
+    ``max_wait`` bounds all waiting for Meta together; ``pace`` replaces the pace that those two describe. ``read_timeout``
+    is in seconds without a byte of an answer. ``stop`` is set to end the run between batches. ``on_progress`` is called
+    often, in the calling thread; ``on_wait`` whenever Meta makes us wait, in any thread.
     """
 
     mode: Mode | None = None
@@ -47,6 +49,8 @@ class Options:
     in_flight: int = IN_FLIGHT
     workers: int = field(default_factory=lambda: min(4, os.cpu_count() or 1))
     max_wait: timedelta = timedelta(hours=2)
+    read_timeout: float = 120.0
+    pace: Pace | None = None
     on_progress: Callable[[Progress], None] = lambda _: None
     on_wait: Callable[[Wait], None] = lambda _: None
     stop: threading.Event = field(default_factory=threading.Event)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
 from connector.audiences.suppression import PersonSet
@@ -20,6 +21,8 @@ from connector.profiles.segments import suppressed_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from numpy.typing import NDArray
 
     from connector.audiences.duplicates import Duplicates
     from connector.audiences.suppression import Forgotten
@@ -35,19 +38,21 @@ UNHASHED = frozenset({*PLAIN, ROW, AT})
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Raw profiles that consented and may have to be sent, with their fingerprints, row by row."""
+    """Raw profiles that consented and may have to be sent, with their fingerprints and row numbers in the source, row by row."""
 
     frame: pl.DataFrame
     prints: Fingerprints
+    numbers: pl.Series
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Hashed rows to add. ``profiles`` says, per row, which of ``prints`` is its profile's, ascending from 0."""
+    """Hashed rows to add. ``profiles`` says, per row, which of ``prints`` and ``numbers`` is its profile's, ascending from 0."""
 
     rows: Hashed
     profiles: pl.Series
     prints: Fingerprints
+    numbers: pl.Series
 
     def head(self, rows: int) -> Prepared:
         """Keep at most ``rows`` rows, and no profile in part."""
@@ -55,7 +60,8 @@ class Prepared:
             return self
         cut = int(self.profiles[rows])
         kept = self.profiles < cut
-        return Prepared(Hashed(self.rows.filter(kept)), self.profiles.filter(kept), Fingerprints(self.prints.head(cut)))
+        prints, numbers = Fingerprints(self.prints.head(cut)), self.numbers.head(cut)
+        return Prepared(Hashed(self.rows.filter(kept)), self.profiles.filter(kept), prints, numbers)
 
 
 def read_suppression(config: Config) -> PersonSet:
@@ -74,21 +80,47 @@ def first_candidates(segment: Segment, fingerprinter: Fingerprinter, tally: Tall
     """Read a segment that was never sent: whoever consents is a candidate."""
     for chunk in segment.chunks():
         tally.unparsable.update(chunk.unparsable)
-        tally.read += chunk.frame.height
-        consenting = chunk.frame.filter(segment.mapping.consents(chunk.frame))
-        tally.skipped["no_consent"] += chunk.frame.height - consenting.height
-        yield Candidates(consenting, fingerprinter.of(consenting))
+        consenting, numbers, _ = consenting_of(chunk.frame, segment.mapping, tally)
+        yield Candidates(consenting, fingerprinter.of(consenting), numbers)
+
+
+def consenting_of(frame: pl.DataFrame, mapping: Mapping, tally: Tally) -> tuple[pl.DataFrame, pl.Series, pl.DataFrame]:
+    """Count a frame as read and part it: those who consent, their row numbers (from 1, over all frames), and the others."""
+    numbers = pl.int_range(tally.read + 1, tally.read + 1 + frame.height, dtype=pl.UInt32, eager=True)
+    tally.read += frame.height
+    consent = mapping.consents(frame)
+    if consent.all():
+        return frame, numbers, frame.clear()
+    refusing = frame.filter(~consent)
+    tally.skip("no_consent", numbers.filter(~consent), external_ids(refusing, mapping))
+    return frame.filter(consent), numbers.filter(consent), refusing
+
+
+def external_ids(frame: pl.DataFrame, mapping: Mapping) -> pl.Series | None:
+    """Give the raw external ids, where the mapping has one and it is text."""
+    attribute = mapping.attributes.get("EXTERN_ID")
+    if attribute is None or not attribute.columns or frame.schema[attribute.columns[0]] != pl.String:
+        return None
+    return frame[attribute.columns[0]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Transformed:
     """One frame after the part that depends on nothing but the frame and the mapping: any thread can do it."""
 
-    prints: Fingerprints
+    some: Candidates
     keys: Keys
     hashed: pl.DataFrame
-    no_identifier: int
-    bad_value: int
+    no_identifier: NDArray[np.int64]
+    bad_value: NDArray[np.int64]
+
+    def skip(self, lost: NDArray[np.int64], tally: Tally, reason: str) -> None:
+        """Give the profiles ``lost`` (places in the frame) their fate."""
+        if len(lost):
+            values = self.keys.values
+            mains = np.searchsorted(values[ROW].to_numpy(), lost)
+            ids = values["EXTERN_ID"][mains] if "EXTERN_ID" in values.columns else None
+            tally.skip(reason, self.some.numbers[lost], ids)
 
 
 def prepare(
@@ -108,13 +140,13 @@ def prepare(
     ``workers`` threads normalise and hash ahead; what depends on order is done here, frame after frame.
     """
     for done in in_order(lambda some: _transform(some, mapping, value_based=value_based), candidates, workers=workers):
-        tally.skipped["no_identifier"] += done.no_identifier
-        tally.skipped["bad_value"] += done.bad_value
+        done.skip(done.no_identifier, tally, "no_identifier")
+        done.skip(done.bad_value, tally, "bad_value")
         hashed = done.hashed
         out = never.hits(hashed) | forgotten.hits(hashed)
-        hashed = _keep(hashed, ~_of_whole_profile(hashed, out), tally, "suppressed")
+        hashed = _keep(done, hashed, ~_of_whole_profile(hashed, out), tally, "suppressed")
         columns = hashed_codes(hashed)
-        hashed = _keep(hashed, duplicates.firsts(Hashed(hashed), hashed[ROW], columns), tally, "duplicate")
+        hashed = _keep(done, hashed, duplicates.firsts(Hashed(hashed), hashed[ROW], columns), tally, "duplicate")
         yield _counted(done, hashed, tally)
 
 
@@ -122,14 +154,14 @@ def _transform(some: Candidates, mapping: Mapping, *, value_based: bool) -> _Tra
     keys = mapping.keys_of(some.frame)
     values = keys.values.with_row_index(AT)
     identified = values.filter(mapping.identified(values))
-    nameless = _profiles(values) - _profiles(identified)
+    nameless = _lost(values, identified)
     good = identified
     if value_based:
         good = identified.filter(identified["LOOKALIKE_VALUE"].is_not_null())
     elif "LOOKALIKE_VALUE" in values.columns:
         good = identified.drop("LOOKALIKE_VALUE")
-    bad = _profiles(identified) - _profiles(good)
-    return _Transformed(some.prints, keys, hash_columns(good, plain=UNHASHED), nameless, bad)
+    bad = _lost(identified, good)
+    return _Transformed(some, keys, hash_columns(good, plain=UNHASHED), nameless, bad)
 
 
 def _counted(done: _Transformed, hashed: pl.DataFrame, tally: Tally) -> Prepared:
@@ -142,7 +174,12 @@ def _counted(done: _Transformed, hashed: pl.DataFrame, tally: Tally) -> Prepared
     tally.count_cells(hashed.height, {c: losses.get(c, {}) for c in hashed.columns if c not in {ROW, AT}})
     begins = hashed[ROW] != hashed[ROW].shift(1)
     profiles = begins.fill_null(value=False).cum_sum().cast(pl.UInt32)
-    return Prepared(Hashed(hashed.drop(AT, ROW)), profiles, Fingerprints(done.prints[rows_of_profiles]))
+    return Prepared(
+        Hashed(hashed.drop(AT, ROW)),
+        profiles,
+        Fingerprints(done.some.prints[rows_of_profiles]),
+        done.some.numbers[rows_of_profiles],
+    )
 
 
 def hashed_codes(rows: pl.DataFrame) -> list[str]:
@@ -158,17 +195,21 @@ def wire_schema(mapping: Mapping, *, value_based: bool = False) -> tuple[str, ..
     return tuple(dict.fromkeys(c for c in codes if c != "LOOKALIKE_VALUE" or value_based))
 
 
-def _keep(rows: pl.DataFrame, keep: pl.Series, tally: Tally, reason: str) -> pl.DataFrame:
-    """Keep some rows, and count the profiles that lost all of theirs."""
+def _keep(done: _Transformed, rows: pl.DataFrame, keep: pl.Series, tally: Tally, reason: str) -> pl.DataFrame:
+    """Keep some rows; the profiles that lost all of theirs have met their fate."""
     kept = rows.filter(keep)
-    if kept.height < rows.height:
-        tally.skipped[reason] += _profiles(rows) - _profiles(kept)
+    done.skip(_lost(rows, kept), tally, reason)
     return kept
 
 
-def _profiles(rows: pl.DataFrame) -> int:
-    """Count the profiles that ``rows`` are of; a profile's rows stand together."""
-    return int((rows[ROW] != rows[ROW].shift(1)).sum()) + bool(rows.height)
+def _lost(rows: pl.DataFrame, kept: pl.DataFrame) -> NDArray[np.int64]:
+    """Name the profiles (by ``row``, ascending) that have none of their rows among ``kept``."""
+    if kept.height == rows.height:
+        return np.zeros(0, dtype=np.int64)
+    lost = np.zeros(int(rows[ROW][-1]) + 1, dtype=bool)
+    lost[rows[ROW].to_numpy()] = True
+    lost[kept[ROW].to_numpy()] = False
+    return np.flatnonzero(lost)
 
 
 def _of_whole_profile(rows: pl.DataFrame, hit: pl.Series) -> pl.Series:

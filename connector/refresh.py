@@ -14,9 +14,10 @@ import numpy as np
 
 from connector.audiences.duplicates import Duplicates
 from connector.audiences.ledger_book import LedgerBook
+from connector.audiences.marks import read_forgotten
 from connector.audiences.removals import Staying, plan_removals, removal_rows
 from connector.audiences.suppression import Forgotten, PersonSet
-from connector.forgetting import read_forgotten
+from connector.forgetting import finish_forgetting, finish_replaced
 from connector.guards import check_coverage, check_shrink, check_size, coverage_after
 from connector.preparation import first_candidates, prepare, read_suppression, wire_schema
 from connector.profiles.fingerprints import fingerprinter
@@ -54,6 +55,7 @@ class _Materials:
 def carry_out(job: Job) -> Report:
     """Do the export, with the audience's lock held; or, without a run id, work out what it would do and touch nothing."""
     key = job.key()
+    finish_forgetting(job, key)
     ledger = job.open_ledger(key)
     materials = _materials(job, key, ledger)
     if job.mode == "remove":
@@ -122,6 +124,7 @@ def _replace(job: Job, materials: _Materials) -> None:
     for other in others:
         other.clear()
     ledger.forget_earlier()
+    finish_replaced(job)
     ledger.finish(whole=True, coverage=coverage_after(job, None))
 
 

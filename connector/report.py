@@ -7,9 +7,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from connector.errors import ConnectorError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from connector.rejects import Rejects
 
 SKIPS = ("no_identifier", "no_consent", "suppressed", "duplicate", "bad_value", "source_changed")
 
@@ -42,6 +47,13 @@ class Tally:
     batches_sent: int = 0
     batches_retried: int = 0
     bytes_sent: int = 0
+    rejects: Rejects | None = None
+
+    def skip(self, reason: str, rows: pl.Series, ids: pl.Series | None) -> None:
+        """Count profiles that are left out; a run that keeps them notes their rows and (to be masked) external ids."""
+        self.skipped[reason] += rows.len()
+        if self.rejects is not None:
+            self.rejects.note(reason, rows, ids)
 
     def count_cells(self, rows: int, losses: dict[str, dict[str, int]]) -> None:
         """Add ``rows`` rows to send, of whose cells ``losses`` (key → reason → cells) are blank."""

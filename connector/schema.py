@@ -137,3 +137,15 @@ FORGETTING = Table(
     Column("audience_id", String(40), primary_key=True),
     Column("since", String(40), nullable=False),
 )
+
+# Written and read by access/token_store.py alone, which encrypts with a key that is kept elsewhere.
+TOKENS = Table(
+    "token",
+    METADATA,
+    Column("destination", String(200), primary_key=True),
+    Column("ciphertext", Text, nullable=False),
+    Column("expires_at", String(40)),
+    Column("scopes", JSON, nullable=False),
+    Column("user_id", String(40)),
+    Column("stored_at", String(40), nullable=False),
+)

@@ -15,6 +15,7 @@ from connector.audiences.batch import batches, json_rows
 from connector.audiences.ledger_rows import ledger_rows
 from connector.audiences.upload import Receipt, Upload
 from connector.preparation import hashed_codes
+from connector.rejects import REJECTED
 
 if TYPE_CHECKING:
     import threading
@@ -32,6 +33,15 @@ if TYPE_CHECKING:
     from connector.state import Destination, State
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part of the ledger under way: where each profile's rows end among all rows sent, and its row in the source."""
+
+    part: int
+    ends: NDArray[np.int64]
+    numbers: pl.Series
+
+
 @dataclass(slots=True)
 class Sender:
     """Sends for one run: to one destination, counted in one tally, recorded under one run id."""
@@ -45,7 +55,7 @@ class Sender:
     stop: threading.Event
     before_batch: Callable[[], None]
     tell: Callable[[str], None]
-    _part_ends: list[tuple[int, NDArray[np.int64]]] = field(default_factory=list)
+    _part_ends: list[_Part] = field(default_factory=list)
     _rows: int = 0
 
     def add(
@@ -59,11 +69,18 @@ class Sender:
     ) -> None:
         """Send rows to add; each is in the ledger before it leaves. With ``limit``, the rest is read and counted only."""
         rows = self._entered(prepared, ledger, schema, limit)
-        outcome = self._upload("replace" if replace else "add", rows, schema, on_rows=lambda n: self._hold(ledger, n))
+        outcome = self._upload(
+            "replace" if replace else "add",
+            rows,
+            schema,
+            on_rows=lambda n: self._hold(ledger, n),
+            on_refused=lambda places: self._refuse(ledger, places),
+        )
         if outcome.missing:
             ledger.doubt_this_run()
-        self.tally.invalid = min(outcome.invalid, outcome.rows - outcome.missing)
-        self.tally.added = outcome.rows - outcome.missing - self.tally.invalid
+        invalid = min(outcome.invalid, outcome.rows - outcome.missing)
+        self.tally.invalid = invalid + outcome.refused
+        self.tally.added = outcome.rows - outcome.missing - invalid
 
     def remove(self, removals: Iterable[Removal]) -> bool:
         """Send rows to take out, a session for each schema; true when Meta received all of them."""
@@ -71,7 +88,7 @@ class Sender:
         for removal in removals:
             outcome = self._upload("remove", iter([json_rows(removal.rows, removal.schema)]), removal.schema)
             self.tally.removed -= outcome.missing
-            whole = whole and not outcome.missing
+            whole = whole and not outcome.missing and not outcome.refused
         return whole
 
     def _upload(
@@ -80,6 +97,7 @@ class Sender:
         rows: Iterator[pl.Series],
         schema: tuple[str, ...],
         on_rows: Callable[[int], None] = lambda _: None,
+        on_refused: Callable[[list[int]], None] = lambda _: None,
     ) -> Outcome:
         upload = Upload(
             self.graph,
@@ -89,6 +107,7 @@ class Sender:
             in_flight=self.in_flight,
             on_receipt=lambda receipt: self._count(operation, receipt),
             on_rows=on_rows,
+            on_refused=on_refused,
             before_batch=self.before_batch,
             stop=self.stop,
         )
@@ -124,19 +143,32 @@ class Sender:
                 continue
             rows = ledger_rows(mine.rows, mine.profiles, mine.prints, hashed_codes(mine.rows), sent=today)
             ends = self._rows + np.cumsum(rows["rows"].to_numpy(), dtype=np.int64)
-            self._part_ends.append((ledger.intend(rows), ends))
+            self._part_ends.append(_Part(ledger.intend(rows), ends, mine.numbers))
             self._rows = int(ends[-1])
             yield json_rows(mine.rows, schema)
+
+    def _refuse(self, ledger: Ledger, places: list[int]) -> None:
+        """Count rows that Meta refuses, and let their profiles count as not sent: the next run tries again."""
+        self.tally.invalid += len(places)
+        begin = 0
+        for one in self._part_ends:
+            mine = [place for place in places if begin <= place < one.ends[-1]]
+            begin = int(one.ends[-1])
+            if mine:
+                profiles = np.unique(np.searchsorted(one.ends, mine, side="right"))
+                rows = ledger.doubt_rows(one.part, profiles.tolist())
+                if self.tally.rejects is not None:
+                    self.tally.rejects.note(REJECTED, one.numbers[profiles], rows["external_id"])
 
     def _hold(self, ledger: Ledger, acknowledged: int) -> None:
         """Confirm the profiles whose rows are all among the first ``acknowledged``."""
         held: dict[int, int] = {}
         while self._part_ends:
-            part, ends = self._part_ends[0]
-            whole = int(np.searchsorted(ends, acknowledged, side="right"))
+            one = self._part_ends[0]
+            whole = int(np.searchsorted(one.ends, acknowledged, side="right"))
             if whole:
-                held[part] = whole
-            if whole < len(ends):
+                held[one.part] = whole
+            if whole < len(one.ends):
                 break
             self._part_ends.pop(0)
         if held:

@@ -29,7 +29,7 @@ from connector.errors import ConfigError, TransientError, did_you_mean
 from connector.schema import AUDIT, BATCHES, DESTINATIONS, METADATA, RUNS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from sqlalchemy.engine import Connection, Engine
 
@@ -288,6 +288,16 @@ def audit_hash(line: dict[str, Any]) -> str:
     return hashlib.sha256((line["prev"] + canonical).encode()).hexdigest()
 
 
+def broken_at(lines: Sequence[dict[str, Any]]) -> int | None:
+    """Find the ``seq`` of the first audit line that does not follow from the one before it; nothing if all do."""
+    before = FIRST_PREV
+    for place, line in enumerate(lines, start=1):
+        if line["seq"] != place or line["prev"] != before or audit_hash(line) != line["hash"]:
+            return min(place, int(line["seq"]))
+        before = line["hash"]
+    return None
+
+
 def actor_name() -> str:
     """Who runs this: CONNECTOR_ACTOR, else the operating system's user."""
     named = os.environ.get("CONNECTOR_ACTOR")
@@ -379,13 +389,4 @@ def _migrate(connection: Connection) -> None:
         environment.run_migrations()
 
 
-__all__ = [
-    "AuditEntry",
-    "Destination",
-    "Run",
-    "RunStatus",
-    "State",
-    "actor_name",
-    "audit_hash",
-    "now",
-]
+__all__ = ["AuditEntry", "Destination", "Run", "RunStatus", "State", "actor_name", "audit_hash", "broken_at", "now"]

@@ -16,8 +16,9 @@ import polars as pl
 from connector.audiences.members import UNKNOWN, Members, members_of
 from connector.audiences.suppression import PersonSet
 from connector.hashing import hash_columns
-from connector.preparation import UNHASHED, Candidates
+from connector.preparation import UNHASHED, Candidates, consenting_of, external_ids
 from connector.profiles.fingerprints import Fingerprints
+from connector.report import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from connector.audiences.ledger import Ledger
     from connector.profiles.fingerprints import Fingerprinter
     from connector.profiles.segments import Segment
-    from connector.report import Tally
 
 MOST_WAITING = 200_000_000  # bytes of candidates that wait in memory
 WHO = ("EXTERN_ID", "EMAIL", "PHONE")
@@ -75,13 +75,11 @@ def take_stock(
     unchanged = np.zeros(len(members), dtype=bool)
     for chunk in segment.chunks():
         tally.unparsable.update(chunk.unparsable)
-        tally.read += chunk.frame.height
-        consent = segment.mapping.consents(chunk.frame)
-        consenting = chunk.frame.filter(consent)
-        tally.skipped["no_consent"] += chunk.frame.height - consenting.height
-        if only_leavers and consenting.height < chunk.frame.height:
-            _note_withdrawn(withdrawn, segment, chunk.frame.filter(~consent))
-        some = _compare(Candidates(consenting, fingerprinter.of(consenting)), members, barred, resend, unchanged, tally)
+        consenting, numbers, refusing = consenting_of(chunk.frame, segment.mapping, tally)
+        if only_leavers and refusing.height:
+            _note_withdrawn(withdrawn, segment, refusing)
+        read = Candidates(consenting, fingerprinter.of(consenting), numbers)
+        some = _compare(read, segment, members, barred, resend, unchanged, tally)
         count += some.frame.height
         prints.append(some.prints)
         size += int(some.frame.estimated_size())
@@ -99,6 +97,7 @@ def take_stock(
 
 def _compare(
     some: Candidates,
+    segment: Segment,
     members: Members,
     barred: NDArray[np.bool_],
     resend: NDArray[np.bool_],
@@ -115,14 +114,17 @@ def _compare(
     candidate[known] = resend[numbers[known]] | ~members.held[numbers[known]]
     same = known & ~out & ~again & ~candidate
     rows = members.rows[numbers[same]].astype(np.int64)
-    tally.skipped["suppressed"] += int(out.sum())
-    tally.skipped["duplicate"] += int(again.sum())
+    for reason, which in (("suppressed", out), ("duplicate", again)):
+        if which.any():
+            left_out = pl.Series(which)
+            ids = external_ids(some.frame.filter(left_out), segment.mapping)
+            tally.skip(reason, some.numbers.filter(left_out), ids)
     tally.eligible += len(rows)
     tally.extra += int(rows.sum()) - len(rows)
     tally.unchanged += int(rows.sum())
     unchanged[numbers[same]] = True
     chosen = pl.Series(candidate & ~out & ~again)
-    return Candidates(some.frame.filter(chosen), Fingerprints(some.prints.filter(chosen)))
+    return Candidates(some.frame.filter(chosen), Fingerprints(some.prints.filter(chosen)), some.numbers.filter(chosen))
 
 
 def _note_withdrawn(withdrawn: PersonSet, segment: Segment, refusing: pl.DataFrame) -> None:
@@ -147,14 +149,16 @@ def _again(
 
     def by_reading() -> Iterator[Candidates]:
         wanted = members_of(pl.concat(prints))
-        found = 0
+        found, again = 0, Tally()  # counted when it was read first
         for chunk in segment.chunks():
-            consenting = chunk.frame.filter(segment.mapping.consents(chunk.frame))
+            consenting, numbers, _ = consenting_of(chunk.frame, segment.mapping, again)
             seen = fingerprinter.of(consenting)
             mine = wanted.find(seen) != UNKNOWN
             mine &= np.cumsum(mine) <= count - found  # never more than were counted: the rest is the next run's
             found += int(mine.sum())
-            yield Candidates(consenting.filter(pl.Series(mine)), Fingerprints(seen.filter(pl.Series(mine))))
+            chosen = pl.Series(mine)
+            prints_of_mine = Fingerprints(seen.filter(chosen))
+            yield Candidates(consenting.filter(chosen), prints_of_mine, numbers.filter(chosen))
         tally.skipped["source_changed"] = max(0, count - found)
 
     return from_memory if waiting is not None else by_reading

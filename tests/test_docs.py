@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import typer
 from cogapp import Cog
+
+from connector.cli.main import app
+from connector.errors import ALL_ERRORS
+from connector.profiles.match_keys import MATCH_KEYS
 from docs import generate
 from docs.session import Session
 from tests.documentation import (
@@ -23,10 +27,6 @@ from tests.documentation import (
     mentioned_commands,
     shown_commands,
 )
-
-from connector.cli.main import app
-from connector.errors import ALL_ERRORS
-from connector.profiles.match_keys import MATCH_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

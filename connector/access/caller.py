@@ -1,11 +1,10 @@
 """Who calls: the gate's own view of a :class:`Graph`, with the token's mark, the app's side door and the access tier.
 
-The one place that looks behind ``Graph``'s public face. It keeps tokens to itself: nothing it gives back holds one.
+It keeps tokens to itself: nothing it gives back holds one.
 """
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import hmac
 import re
@@ -13,12 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import SecretStr
 
-from connector.audiences.credentials import credentials
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from connector.audiences.credentials import Credentials
     from connector.audiences.graph import Graph
 
 _TIER: Final = re.compile(r'"ads_api_access_tier"\s*:\s*"(\w{1,40})"')
@@ -26,48 +22,30 @@ _USAGE_HEADERS: Final = ("x-business-use-case-usage", "x-ad-account-usage")
 _MARK_LENGTH: Final = 16
 
 
-class _Listener:
-    """A transport that hands everything on and remembers the access tier that usage headers name."""
-
-    def __init__(self, transport: Any) -> None:
-        self._transport = transport
-        self.tier: str | None = None
-
-    def handle_request(self, request: Any) -> Any:
-        response = self._transport.handle_request(request)
-        for name in _USAGE_HEADERS:
-            named = _TIER.search(response.headers.get(name, "")[:65_536])
-            self.tier = named[1] if named else self.tier
-        return response
-
-    def close(self) -> None:
-        """Nothing: the transport belongs to the Graph that was given."""
-
-
 class Caller:
     """Reads through a Graph's connection, credentials and pace; closing stays with whoever opened the Graph."""
 
     def __init__(self, graph: Graph, *, app_id: str | None, app_secret: SecretStr | None) -> None:
-        own = graph._credentials  # noqa: SLF001  Graph offers no name for its token yet
-        self._token = own.headers["Authorization"].removeprefix("Bearer ")
-        self._listener = _Listener(graph._transport)  # noqa: SLF001  nor for hearing headers
-        self._of_user = self._sibling(graph, own)
+        if graph.token is None:
+            raise RuntimeError("the gate asks about a token, and this Graph has none")
+        self._token = graph.token.get_secret_value()
+        self._tier: str | None = None
+        self._of_user = graph.sibling(on_headers=self._hear)
         self._of_app: Graph | None = None
         if app_id and app_secret:
             app_token = SecretStr(f"{app_id}|{app_secret.get_secret_value()}")
-            self._of_app = self._sibling(graph, credentials(app_token, app_secret))
+            self._of_app = graph.sibling(token=app_token, app_secret=app_secret, on_headers=self._hear)
 
-    def _sibling(self, graph: Graph, own: Credentials) -> Graph:
-        """Make a Graph with the same pace, patience and sockets that calls as ``own`` and is heard."""
-        sibling = copy.copy(graph)
-        transport: Any = self._listener
-        sibling._transport, sibling._credentials = transport, own  # noqa: SLF001  nor for calling as somebody else
-        return sibling
+    def _hear(self, headers: Mapping[str, str]) -> None:
+        """Remember the access tier that usage headers name."""
+        for name in _USAGE_HEADERS:
+            named = _TIER.search(headers.get(name, "")[:65_536])
+            self._tier = named[1] if named else self._tier
 
     @property
     def tier(self) -> str | None:
         """The app's Marketing API tier in Meta's word, once an answer named it."""
-        return self._listener.tier
+        return self._tier
 
     @property
     def knows_the_app(self) -> bool:

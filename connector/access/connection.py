@@ -5,7 +5,7 @@ Tokens come from the environment variable that the destination names and are nev
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypedDict
 
 from connector.audiences.graph import Graph
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from connector.audiences.pace import Wait
     from connector.config import Config
     from connector.state import Destination
+
+
+YOUNG = timedelta(minutes=10)  # an audience we made so recently may not be known to all of Meta's servers
 
 
 class OwnApp(TypedDict):
@@ -63,12 +66,37 @@ def connected(
     stop: threading.Event | None = None,
     max_wait: timedelta = timedelta(hours=2),
     on_wait: Callable[[Wait], None] | None = None,
+    most: int = 16,
+    pace: Pace | None = None,
+    read_timeout: float = 120.0,
 ) -> Graph:
-    """Open a Graph client for the destination; use it as a context manager. ``max_wait`` bounds all its waiting together."""
+    """Open a Graph client for the destination; use it as a context manager.
+
+    Args:
+        config: The workspace.
+        destination: Whose token and audience.
+        stop: Set it to end waiting at once and requests under way after a moment.
+        max_wait: Bounds all its waiting together.
+        on_wait: Told of each wait.
+        most: Requests of the ad account under way at most; the pace begins with fewer and adapts.
+        pace: Replaces the pace that ``max_wait``, ``on_wait`` and ``most`` describe.
+        read_timeout: Seconds without a byte of an answer.
+    """
     return Graph(
         config.graph_url,
         config.workspace.graph_version,
         token_of(destination),
         app_secret=own_app()["app_secret"],
-        pace=Pace(max_wait=max_wait.total_seconds(), on_wait=on_wait, stop=stop),
+        pace=pace or Pace(max_wait=max_wait.total_seconds(), on_wait=on_wait, stop=stop, most=most),
+        read_timeout=read_timeout,
+        stop=stop,
+        fresh=_fresh(destination),
     )
+
+
+def _fresh(destination: Destination) -> frozenset[str]:
+    """Name the destination's audience if we made it a moment ago."""
+    if not destination.made_by_us or destination.audience_id is None or not destination.created_at:
+        return frozenset()
+    age = datetime.now(UTC) - datetime.fromisoformat(destination.created_at)
+    return frozenset({destination.audience_id} if age < YOUNG else ())

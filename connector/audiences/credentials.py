@@ -24,6 +24,7 @@ class Credentials:
     headers: dict[str, str] = field(repr=False)
     params: dict[str, str] = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)
+    token: SecretStr | None = None
 
 
 def credentials(token: SecretStr | None, app_secret: SecretStr | None) -> Credentials:
@@ -43,9 +44,10 @@ def credentials(token: SecretStr | None, app_secret: SecretStr | None) -> Creden
         )
     headers = {"Authorization": f"Bearer {text}"}
     if app_secret is None:
-        return Credentials(headers, {}, (text,))
+        return Credentials(headers, {}, (text,), token)
     proof = proof_of(token, app_secret)
-    return Credentials(headers, {"appsecret_proof": proof}, (text, app_secret.get_secret_value(), proof))
+    secrets = (text, app_secret.get_secret_value(), proof)
+    return Credentials(headers, {"appsecret_proof": proof}, secrets, token)
 
 
 def proof_of(token: SecretStr, app_secret: SecretStr) -> str:

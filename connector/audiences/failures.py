@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -122,6 +123,18 @@ def unreadable(body: bytes, status: int, *, address_length: int = 0) -> Failure:
     if address_length > 8000:
         return broken(URL_TOO_LONG, status=status)
     return broken(TRUNCATED if start[:1] in (b"{", b"[") else HTML, status=status)
+
+
+def is_about_certificate(problem: BaseException) -> bool:
+    """Say whether a server's certificate that cannot be verified is what lies behind an exception."""
+    seen: set[int] = set()
+    cause: BaseException | None = problem
+    while cause is not None and id(cause) not in seen:  # a chain of causes can be a circle
+        seen.add(id(cause))
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 def _number(value: object) -> int | None:

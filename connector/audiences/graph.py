@@ -6,12 +6,11 @@ in finished, JSON goes out. Addresses may hold secrets; httpx's client would log
 
 from __future__ import annotations
 
+import copy
 import json
 import re
-import ssl
 import threading
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
 import httpx
@@ -28,47 +27,29 @@ from connector.audiences.address import (
 )
 from connector.audiences.answers import JsonObject, read_int, read_object, read_objects, read_text
 from connector.audiences.credentials import credentials
-from connector.audiences.failures import Failure, broken, read_answer
+from connector.audiences.failures import Failure, broken, is_about_certificate, read_answer
+from connector.audiences.lines import Lines
 from connector.audiences.pace import Pace, Patience, Wait
+from connector.audiences.request import Body, Call, Request
 from connector.errors import ConfigError, ConnectorError, RejectedError, TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from pydantic import SecretStr
 
     # What one request came to, and the headers of the answer.
     _Answer: TypeAlias = tuple[JsonObject | Failure, Mapping[str, str]]
 
-Piece: TypeAlias = bytes | bytearray | memoryview
-Body: TypeAlias = Piece | tuple[Piece, ...]
-
-# A full socket takes a part of what it is given and httpcore copies the rest, again and again: behind a send buffer of
-# 64 KiB a body of 9 MB in one piece costs 2.4 s of CPU per GB, in pieces 0.9 s.
+# A full socket takes a part of what it is given and httpcore copies the rest, again and again: in pieces it copies less.
 _PIECE: Final = 512 * 1024
 _HEADERS: Final = (("Accept", "application/json"), ("Accept-Encoding", "gzip"), ("User-Agent", "audience-connector"))
 _LARGEST_ANSWER: Final = 64 * 1024 * 1024
 _CONNECT_SECONDS: Final = 10.0
 _CLOSING_SECONDS: Final = 10.0
-
-
-@dataclass(slots=True)
-class Call:
-    """What became of one call: hand in an empty one and read it afterwards, whether the call succeeded or not.
-
-    ``attempts`` counts requests, ``throttled`` those that Meta refused for the rate. ``uncertain`` says that an attempt
-    before the last may have been carried out although its answer was lost. ``seconds`` is the last attempt's duration.
-    """
-
-    attempts: int = 0
-    throttled: int = 0
-    uncertain: bool = False
-    seconds: float = 0.0
-
-    @property
-    def retried(self) -> int:
-        """How often the request was sent again."""
-        return max(0, self.attempts - 1)
+# What was made a moment ago may not be known everywhere yet (meta-graph-api.md, 8 and 10): asked for again, once.
+_LAGS: Final = frozenset({803, (100, 33)})
+_LAG_SECONDS: Final = 3.0
 
 
 class _Pieces(httpx.SyncByteStream):
@@ -88,21 +69,14 @@ class _Pieces(httpx.SyncByteStream):
         self.sent = True
 
 
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """One call, before its first attempt.
+class _Traffic:
+    """What the siblings on one pool share: requests under way, whether it is closed, how many were sent again."""
 
-    ``idempotent``: it may be sent again although it may have been carried out. ``divisible``: the caller can ask for less.
-    """
-
-    method: str
-    path: str
-    params: Mapping[str, object] = field(repr=False)  # may hold the secrets of a login
-    body: Body | Callable[[], Body] | None = field(repr=False)
-    account: str | None
-    idempotent: bool
-    divisible: bool
-    call: Call
+    def __init__(self) -> None:
+        self.idle = threading.Condition()
+        self.busy = 0
+        self.closed = False
+        self.retried = 0
 
 
 class Graph:
@@ -118,7 +92,9 @@ class Graph:
         retries: How often a failed request is sent again at most, throttles not counted: those are bounded by the pace.
         read_timeout: Seconds without a byte of the answer.
         on_wait: Told of each wait of these calls, in the thread that waits; by default the pace's own.
-        stop: Set it and these calls, when they wait or begin, raise ``InterruptedRunError``; by default the pace's own.
+        stop: Set it and these calls, when they wait or begin, raise ``InterruptedRunError``, and those under way are cut
+            after a moment's grace; by default the pace's own.
+        fresh: Ids of objects made a moment ago: when Meta does not know one yet, it is asked a second time.
         transport: Replaces the network, for tests.
 
     Raises:
@@ -138,6 +114,7 @@ class Graph:
         read_timeout: float = 120.0,
         on_wait: Callable[[Wait], None] | None = None,
         stop: threading.Event | None = None,
+        fresh: Collection[str] = (),
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._origin = read_origin(url)
@@ -146,12 +123,12 @@ class Graph:
         self.pace = pace or Pace(most=connections)
         self._patience = Patience(on_wait, stop)
         self._retries = retries
+        self._fresh = fresh
         self._timeout = httpx.Timeout(read_timeout, connect=_CONNECT_SECONDS).as_dict()
         self._transport = transport or _transport(self._origin, connections)
-        self._idle = threading.Condition()
-        self._busy = 0
-        self._closed = False
-        self._retried = 0
+        self._lines = Lines(stop or self.pace.stop)
+        self._traffic = _Traffic()
+        self._on_headers: Callable[[Mapping[str, str]], None] | None = None
 
     def __repr__(self) -> str:
         return f"Graph({self._origin}/{self._version})"
@@ -164,16 +141,43 @@ class Graph:
 
     def close(self) -> None:
         """Let answers under way arrive, for ten seconds at most, then close the connections; later calls fail."""
-        with self._idle:
-            self._closed = True
-            self._idle.wait_for(lambda: self._busy == 0, timeout=_CLOSING_SECONDS)
+        traffic = self._traffic
+        with traffic.idle:
+            traffic.closed = True
+            traffic.idle.wait_for(lambda: traffic.busy == 0, timeout=_CLOSING_SECONDS)
+        self._lines.close()
         self._transport.close()
 
     @property
     def retried(self) -> int:
         """How many requests were sent again so far, over all calls."""
-        with self._idle:
-            return self._retried
+        with self._traffic.idle:
+            return self._traffic.retried
+
+    @property
+    def token(self) -> SecretStr | None:
+        """The token it calls with."""
+        return self._credentials.token
+
+    def sibling(
+        self,
+        *,
+        token: SecretStr | None = None,
+        app_secret: SecretStr | None = None,
+        on_headers: Callable[[Mapping[str, str]], None] | None = None,
+    ) -> Graph:
+        """Make a Graph with the same sockets, pace and patience; closing either closes both.
+
+        Args:
+            token: Whom it calls as, with ``app_secret`` as when a Graph is made; without it as this one does.
+            app_secret: See ``token``.
+            on_headers: Told the headers of each answer, in the thread that called.
+        """
+        sibling = copy.copy(self)
+        if token is not None:
+            sibling._credentials = credentials(token, app_secret)  # noqa: SLF001  of its own class
+        sibling._on_headers = on_headers  # noqa: SLF001
+        return sibling
 
     def get(
         self, path: str, /, *, account: str | None = None, call: Call | None = None, **params: object
@@ -190,7 +194,7 @@ class Graph:
             AccessError, RejectedError, TransientError: As the table in ``graph_errors`` says.
             InterruptedRunError: The stop event was set.
         """
-        return self._send(_Request("GET", path, params, None, account, True, False, call or Call()))
+        return self._send(Request("GET", path, params, None, account, True, False, call or Call()))
 
     def pages(self, path: str, /, *, account: str | None = None, **params: object) -> Iterator[JsonObject]:
         """Read the items of an edge over all its pages.
@@ -200,7 +204,7 @@ class Graph:
         """
         while True:
             try:
-                page = self._send(_Request("GET", path, params, None, account, True, True, Call()))
+                page = self._send(Request("GET", path, params, None, account, True, True, Call()))
             except TransientError as problem:
                 size = read_int(params, "limit") or 25
                 if problem.fault is None or not problem.fault.smaller or size <= 1:
@@ -244,7 +248,7 @@ class Graph:
         divisible = body is not None
         if body is None:
             body, params = json.dumps({k: v for k, v in params.items() if v is not None}).encode(), {}
-        return self._send(_Request("POST", path, params, body, account, idempotent, divisible, call or Call()))
+        return self._send(Request("POST", path, params, body, account, idempotent, divisible, call or Call()))
 
     def delete(
         self,
@@ -257,9 +261,9 @@ class Graph:
         **params: object,
     ) -> JsonObject:
         """Delete a node, or what ``body`` or ``params`` say from an edge; arguments and errors as for ``post``."""
-        return self._send(_Request("DELETE", path, params, body, account, True, body is not None, call or Call()))
+        return self._send(Request("DELETE", path, params, body, account, True, body is not None, call or Call()))
 
-    def _send(self, request: _Request) -> JsonObject:
+    def _send(self, request: Request) -> JsonObject:
         checked_path(request.path)
         account = request.account or next(iter(re.findall(r"\Aact_\d+", request.path)), None)
         tries = 0
@@ -269,6 +273,8 @@ class Graph:
                 outcome, headers = self._attempt(request, account)
             if isinstance(outcome, dict):
                 return outcome
+            if self._lines.cut:
+                self.pace.check_stop(self._patience)
             call, secrets = request.call, self._credentials.secrets
             last = outcome.error(
                 request.path, account=account, secrets=secrets, attempts=call.attempts, uncertain=call.uncertain
@@ -284,11 +290,14 @@ class Graph:
                 # Code 4 is the app's limit: every account has to wait.
                 self.pace.throttled(headers, None if outcome.fault.code == 4 else account)
             else:
-                self.pace.pause(self.pace.back_off(tries - 1), account, patience=self._patience)
+                lag = _LAG_SECONDS if self._is_fresh(outcome, request) else 0.0
+                self.pace.pause(max(lag, self.pace.back_off(tries - 1)), account, patience=self._patience)
 
-    def _again(self, failure: Failure, request: _Request, tries: int) -> rules.Retry:
+    def _again(self, failure: Failure, request: Request, tries: int) -> rules.Retry:
         """Say whether to send that request again: a throttle was certainly not carried out, other failures may have been."""
         rule = failure.rule
+        if self._is_fresh(failure, request):
+            return "yes" if tries == 0 else "no"
         if rule.retry == "delayed":
             return "delayed"
         if rule.retry != "yes" or (failure.fault.received and not request.idempotent):
@@ -297,20 +306,26 @@ class Graph:
         most = 1 if rule.smaller and request.divisible else min(rule.times, self._retries)
         return "yes" if tries < most else "no"
 
-    def _attempt(self, request: _Request, account: str | None) -> _Answer:
-        with self._idle:
-            if self._closed:
+    def _is_fresh(self, failure: Failure, request: Request) -> bool:
+        code = failure.fault.code
+        lags = code in _LAGS or (code, failure.fault.subcode) in _LAGS
+        return lags and request.path.partition("/")[0] in self._fresh
+
+    def _attempt(self, request: Request, account: str | None) -> _Answer:
+        traffic = self._traffic
+        with traffic.idle:
+            if traffic.closed:
                 raise RuntimeError("this Graph is closed")
-            self._busy += 1
-            self._retried += request.call.attempts > 0
+            traffic.busy += 1
+            traffic.retried += request.call.attempts > 0
         try:
             return self._exchange(request, account)
         finally:
-            with self._idle:
-                self._busy -= 1
-                self._idle.notify_all()
+            with traffic.idle:
+                traffic.busy -= 1
+                traffic.idle.notify_all()
 
-    def _exchange(self, request: _Request, account: str | None) -> _Answer:
+    def _exchange(self, request: Request, account: str | None) -> _Answer:
         """Send one request and read its answer, once."""
         body = request.body() if callable(request.body) else request.body
         stream = _Pieces(b"" if body is None else body)
@@ -319,7 +334,11 @@ class Graph:
         if body is not None:
             headers |= {"Content-Type": "application/json", "Content-Length": str(stream.length)}
         message = httpx.Request(
-            request.method, url, headers=headers, stream=stream, extensions={"timeout": self._timeout}
+            request.method,
+            url,
+            headers=headers,
+            stream=stream,
+            extensions={"timeout": self._timeout, "trace": self._lines.trace},
         )
         request.call.attempts += 1
         started = time.perf_counter()
@@ -332,6 +351,8 @@ class Graph:
         except httpx.HTTPError as problem:
             return _network_failure(problem, stream), {}
         request.call.seconds = time.perf_counter() - started
+        if self._on_headers is not None:
+            self._on_headers(response.headers)
         outcome = read_answer(content, response.status_code, address_length=len(url))
         if isinstance(outcome, dict):
             upload = request.call.seconds if request.divisible and body is not None else None
@@ -364,7 +385,7 @@ def _content(response: httpx.Response) -> bytes:
 
 def _network_failure(problem: httpx.HTTPError, stream: _Pieces) -> Failure:
     """Name what the network did. The library's exception is dropped: its text and request are not ours to show."""
-    if _is_about_certificate(problem):
+    if is_about_certificate(problem):
         return broken(rules.CERTIFICATE, received=False)
     if isinstance(problem, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError):
         return broken(rules.NO_CONNECTION, received=False)
@@ -374,17 +395,6 @@ def _network_failure(problem: httpx.HTTPError, stream: _Pieces) -> Failure:
         return broken(rules.TRUNCATED)
     # A server that hangs up in the middle of a body often means to say 413.
     return broken(rules.CUT, received=stream.sent, smaller=not stream.sent)
-
-
-def _is_about_certificate(problem: BaseException) -> bool:
-    seen: set[int] = set()
-    cause: BaseException | None = problem
-    while cause is not None and id(cause) not in seen:  # a chain of causes can be a circle
-        seen.add(id(cause))
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return True
-        cause = cause.__cause__ or cause.__context__
-    return False
 
 
 def _transport(origin: Origin, connections: int) -> httpx.HTTPTransport:

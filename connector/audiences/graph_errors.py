@@ -247,6 +247,9 @@ RULES: Final[tuple[Rule, ...]] = (
     ),
 )
 
+# Refusals of an upload that one bad row can bring about ("Data is missing or does not match schema"): worth looking for it.
+ABOUT_ROWS: Final = frozenset({"graph.invalid_parameter"})
+
 # Meta's own word on retrying beats the row that the code alone would pick.
 TRANSIENT: Final = Rule("graph.transient", TransientError, "Meta asks to try again", _LATER, retry="yes", times=5)
 # A code that no row knows: the status decides, and a plain 4xx is a refusal.

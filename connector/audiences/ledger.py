@@ -64,6 +64,13 @@ class Ledger:
         """Confirm, for some parts, that Meta acknowledged so many of their first rows."""
         self._record = self._book.hold(self._record, held)
 
+    def doubt_rows(self, part: int, places: list[int]) -> pl.DataFrame:
+        """Say that rows of a part were refused: as before perhaps in the audience, but not by this run. Gives those rows."""
+        refused = self._read(next(p for p in self._record.parts if p.part == part))[places]
+        self._add("gone", refused.select("high", "low"), held=0)  # what is confirmed of them ends here …
+        self._add("rows", refused, held=0)  # … and an earlier run may have sent them all the same
+        return refused
+
     def doubt_this_run(self) -> None:
         """Take back this run's acknowledgements: Meta's session holds fewer rows than were sent."""
         mine = {p.part: 0 for p in self._record.parts if p.run_id == self._run_id and p.kind == "rows"}

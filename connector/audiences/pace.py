@@ -67,6 +67,7 @@ class _Lane:
     reason: Reason = "throttled"
     last_start: float = -math.inf
     throttles: int = 0
+    limited: bool | None = None
     # Parallelism: the best mean latency of a round, this round's, the largest body, and whether the fast rise is over.
     best: float = math.inf
     largest: int = 0
@@ -128,6 +129,7 @@ class Pace:
         self._start, self._most = max(1, min(start, most)), max(1, most)
         self._base, self._cap = base, cap
         self._clock, self._now, self._rng = clock, now, rng
+        self.stop = stop
         self._patience = Patience(on_wait, stop or threading.Event())
         self._sleep = sleep
         self._room = threading.Condition()
@@ -146,6 +148,11 @@ class Pace:
         """Say how many calls of that ad account may run at once now."""
         with self._room:
             return self._allowed(account)
+
+    def limited(self, account: str | None = None) -> bool:
+        """Say whether Meta's headers told that the app has Limited access: some 20 writes in five minutes."""
+        with self._room:
+            return bool(self._lane(account).limited)
 
     def delay(self, account: str | None = None) -> float:
         """Say how many seconds the next call of that ad account would have to wait now; 0 when it may start."""
@@ -210,8 +217,7 @@ class Pace:
         with self._room:
             now = self._clock()
             for key, usage in self._usages(headers, account).items():
-                lane = self._lane(key)
-                lane.usage, lane.seen = usage.percent, now
+                lane = self._note(key, usage, now)
                 if usage.percent >= STOP:
                     self._halt(lane, now + (usage.named or _UNNAMED_STOP), "usage")
             lane = self._lane(account)
@@ -238,7 +244,7 @@ class Pace:
                 lane.limit = max(1, lane.limit // 2)
                 lane.steady = True
             for key, usage in usages.items():
-                self._lane(key).usage, self._lane(key).seen = usage.percent, now
+                self._note(key, usage, now)
             self._halt(lane, now + named, "throttled")
 
     def back_off(self, tries: int) -> float:
@@ -331,6 +337,12 @@ class Pace:
         for key, usage in read_usage(headers).items():
             merge_usage(usages, key if key is None or key in self._lanes else own, usage)
         return usages
+
+    def _note(self, account: str | None, usage: Usage, now: float) -> _Lane:
+        lane = self._lane(account)
+        lane.usage, lane.seen = usage.percent, now
+        lane.limited = lane.limited if usage.limited is None else usage.limited
+        return lane
 
     def _halt(self, lane: _Lane, until: float, reason: Reason) -> None:
         if until > lane.stopped_until:

@@ -11,12 +11,13 @@ import secrets
 import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from connector.audiences.answers import read_int
+from connector.audiences.bisection import Sent, send_in_parts
 from connector.audiences.graph import Call
-from connector.errors import InterruptedRunError, TransientError
+from connector.errors import InterruptedRunError, RejectedError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 Operation = Literal["add", "remove", "replace"]
 SESSION_SECONDS = 3600.0  # Meta discards what comes later than 90 minutes: begin anew long before
 REPLACE_SECONDS = 5100.0  # a replacement cannot begin anew: stop five minutes before Meta closes it
-SMALLEST = 100  # a request of so few rows that fails for its size will not get better
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +45,12 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a finished session came to, in rows."""
+    """What a finished session came to, in rows. ``refused`` are those left out because Meta refuses any batch with them."""
 
     rows: int
     received: int
     invalid: int
+    refused: int = 0
 
     @property
     def missing(self) -> int:
@@ -64,7 +65,8 @@ class Upload:
         operation: ``add``, ``remove``, or ``replace`` (the whole audience, atomically; meta-graph-api.md §2.3).
         in_flight: Requests under way at once; the pace may allow fewer.
         on_receipt: Called in the calling thread for every acknowledged request.
-        on_rows: Called in the calling thread with the number of rows, from the first on, that are all acknowledged.
+        on_rows: Called in the calling thread with the number of rows, from the first on, that are all settled.
+        on_refused: Called in the calling thread, before ``on_rows``, with the places (from 0) of rows that Meta refuses.
         before_batch: Called in the calling thread before each batch leaves; raise there to stop between batches.
     """
 
@@ -78,6 +80,7 @@ class Upload:
         in_flight: int,
         on_receipt: Callable[[Receipt], None],
         on_rows: Callable[[int], None] = lambda _: None,
+        on_refused: Callable[[list[int]], None] = lambda _: None,
         before_batch: Callable[[], None] = lambda: None,
         stop: threading.Event | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -89,15 +92,19 @@ class Upload:
         self._in_flight = in_flight
         self._on_receipt = on_receipt
         self._on_rows = on_rows
+        self._on_refused = on_refused
         self._before_batch = before_batch
         self._stop = stop or threading.Event()
         self._clock = clock
         self._lock = threading.Lock()
         self._session = _Session(_session_id(), clock())
         self._totals: dict[int, tuple[int, int]] = {}  # received and invalid of each session
-        self._rows = 0
-        self._pending: dict[Future[list[Receipt]], int] = {}
-        self._done: list[int | None] = []  # rows of each batch once it is acknowledged
+        self._rows = self._refused = self._repeated = 0
+        self._begins = [0]  # the place of each batch's first row
+        self._pending: dict[Future[Sent], int] = {}
+        self._done: list[int | None] = []  # rows of each batch once it is settled
+        self._accepted: Batch | None = None  # one row that Meta took, to close a session with
+        self._closed = False
 
     def send(self, batches: Iterable[Batch]) -> Outcome:
         """Send every batch; returns when all are acknowledged.
@@ -114,13 +121,23 @@ class Upload:
                     self._check_stop()
                     self._pending[pool.submit(self._send, batch, last=last)] = len(self._done)
                     self._done.append(None)
+                    self._begins.append(self._begins[-1] + len(batch))
                 while self._pending:
                     self._settle()
+                self._close()
             except BaseException:
                 self._abandon()
                 raise
         received, invalid = (sum(total[place] for total in self._totals.values()) for place in (0, 1))
-        return Outcome(self._rows, received, invalid)
+        return Outcome(self._rows, received - self._repeated, invalid, self._refused)
+
+    def _close(self) -> None:
+        """Close the session with a row it has already, where the rows that should have closed it were refused."""
+        if self._closed or not self._refused or self._accepted is None:
+            return
+        receipt = replace(self._post(self._accepted, last=True), rows=0)
+        self._repeated = 1
+        self._count(receipt)
 
     def _wait_for_room(self, *, last: bool) -> None:
         """The last batch goes alone and last; the first one of a replace starts it and goes alone too."""
@@ -156,41 +173,50 @@ class Upload:
                 self._acknowledge(index, future.result())
         self._pending.clear()
 
-    def _acknowledge(self, index: int, receipts: list[Receipt]) -> None:
-        for receipt in receipts:
-            self._rows += receipt.rows
-            received, invalid = self._totals.get(receipt.session_id, (0, 0))
-            self._totals[receipt.session_id] = (max(received, receipt.received), max(invalid, receipt.invalid))
-            self._on_receipt(receipt)
-        self._done[index] = sum(receipt.rows for receipt in receipts)
+    def _acknowledge(self, index: int, sent: Sent) -> None:
+        for receipt in sent.receipts:
+            self._count(receipt)
+        if sent.refused:
+            self._refused += len(sent.refused)
+            self._on_refused([self._begins[index] + place for place in sent.refused])
+        self._done[index] = sent.rows
         self._on_rows(sum(rows for rows in itertools.takewhile(lambda n: n is not None, self._done) if rows))
 
-    def _send(self, batch: Batch, *, last: bool) -> list[Receipt]:
-        """Send one batch; a request that was too large is cut in halves until it passes or is very small."""
-        try:
-            return [self._post(batch, last=last)]
-        except TransientError as error:
-            if error.fault is None or not error.fault.smaller or len(batch) <= SMALLEST:
-                raise
-        first, second = batch.halves()
-        return [*self._send(first, last=False), *self._send(second, last=last)]
+    def _count(self, receipt: Receipt) -> None:
+        self._rows += receipt.rows
+        received, invalid = self._totals.get(receipt.session_id, (0, 0))
+        self._totals[receipt.session_id] = (max(received, receipt.received), max(invalid, receipt.invalid))
+        self._on_receipt(receipt)
+
+    def _send(self, batch: Batch, *, last: bool) -> Sent:
+        """Send one batch, in parts if need be. When nothing at all was accepted yet, a refusal is not about single rows."""
+        sent = send_in_parts(batch, self._post, last=last)
+        if sent.refusal is not None and self._accepted is None:
+            raise sent.refusal
+        return sent
 
     def _post(self, batch: Batch, *, last: bool) -> Receipt:
         size = 0
         number: tuple[int, int] | None = None
 
-        def body() -> bytes:  # made after all waiting, so that it never goes into a session that is too old
+        def body() -> tuple[bytes, ...]:  # made after all waiting, so that it never goes into a session that is too old
             nonlocal size, number
             number = self._numbered(number)
             finished = batch.body({"session_id": number[0], "batch_seq": number[1], "last_batch_flag": last})
-            size = len(finished)
+            size = sum(map(len, finished))
             return finished
 
         call = Call()
-        if self._operation != "remove":
-            answer = self._graph.post(self._path, body=body, account=self._account, idempotent=True, call=call)
-        else:
-            answer = self._graph.delete(self._path, body=body, account=self._account, call=call)
+        try:
+            if self._operation != "remove":
+                answer = self._graph.post(self._path, body=body, account=self._account, idempotent=True, call=call)
+            else:
+                answer = self._graph.delete(self._path, body=body, account=self._account, call=call)
+        except RejectedError:
+            self._give_back(number)
+            raise
+        self._accepted = self._accepted or batch.first()
+        self._closed |= last
         session_id, seq = number or (0, 0)
         return Receipt(
             seq=seq,
@@ -217,8 +243,16 @@ class Upload:
                 self._session = _Session(_session_id(), self._clock())
             if before is not None and before[0] == self._session.id:
                 return before
+            if self._session.free:
+                return self._session.id, self._session.free.pop(0)
             self._session.seq += 1
             return self._session.id, self._session.seq
+
+    def _give_back(self, number: tuple[int, int] | None) -> None:
+        """Let the next request have the number of a refused one: a replacement begins with number 1, and with no other."""
+        with self._lock:
+            if number is not None and number[0] == self._session.id:
+                self._session.free.append(number[1])
 
 
 @dataclass(slots=True)
@@ -228,6 +262,7 @@ class _Session:
     id: int
     started: float
     seq: int = 0
+    free: list[int] = field(default_factory=list)
 
 
 def _session_id() -> int:

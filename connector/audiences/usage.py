@@ -20,10 +20,11 @@ _TYPES: Final = ("custom_audience", "ads_management")
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What the headers of one answer say: percent used, and the wait Meta names, in seconds (0: none)."""
+    """What the headers of one answer say: percent used, the wait Meta names, in seconds (0: none), and the access tier."""
 
     percent: float = 0.0
     named: float = 0.0
+    limited: bool | None = None  # None: the headers do not say
 
 
 def read_usage(headers: Mapping[str, str]) -> dict[str | None, Usage]:
@@ -34,20 +35,21 @@ def read_usage(headers: Mapping[str, str]) -> dict[str | None, Usage]:
 
     >>> read_usage({"x-business-use-case-usage": '{"12": [{"type": "custom_audience", "call_count": 95,'
     ...             ' "estimated_time_to_regain_access": 19}]}'})
-    {'12': Usage(percent=95.0, named=1140.0)}
+    {'12': Usage(percent=95.0, named=1140.0, limited=None)}
     """
     found: dict[str | None, Usage] = {}
     for key, entries in _json_object(headers.get("x-business-use-case-usage")).items():
         for entry in entries if isinstance(entries, list) else []:
             if isinstance(entry, dict) and entry.get("type", _TYPES[0]) in _TYPES:
                 named = 60.0 * _amount(entry.get("estimated_time_to_regain_access"))
-                merge_usage(found, key.removeprefix("act_"), Usage(_percent(entry), named))
+                merge_usage(found, key.removeprefix("act_"), Usage(_percent(entry), named, _limited(entry)))
     app = _json_object(headers.get("x-app-usage"))
     if app:
         merge_usage(found, None, Usage(_percent(app)))
     own = _json_object(headers.get("x-ad-account-usage"))
     if own:
-        merge_usage(found, "", Usage(_amount(own.get("acc_id_util_pct")), _amount(own.get("reset_time_duration"))))
+        used, named = _amount(own.get("acc_id_util_pct")), _amount(own.get("reset_time_duration"))
+        merge_usage(found, "", Usage(used, named, _limited(own)))
     return found
 
 
@@ -69,7 +71,13 @@ def retry_after(headers: Mapping[str, str], now: float) -> float:
 def merge_usage(found: dict[str | None, Usage], key: str | None, usage: Usage) -> None:
     """Keep the worse of two reports on one account."""
     before = found.get(key, Usage())
-    found[key] = Usage(max(before.percent, usage.percent), max(before.named, usage.named))
+    limited = before.limited if usage.limited is None else usage.limited or bool(before.limited)
+    found[key] = Usage(max(before.percent, usage.percent), max(before.named, usage.named), limited)
+
+
+def _limited(entry: dict[str, object]) -> bool | None:
+    """Read the tier: its words are still the ones from before the renaming of 2026 (meta-graph-api.md, 7)."""
+    return {"development_access": True, "standard_access": False}.get(str(entry.get("ads_api_access_tier")))
 
 
 def _percent(entry: dict[str, object]) -> float:

@@ -21,7 +21,7 @@ from connector.errors import ConfigError, ConnectorError, GuardError
 from connector.profiles.coverage import look_at
 from connector.profiles.inspection import Look, inspect_segment, inspect_suppression, try_mapping
 from connector.profiles.problems import check_mapping_file, find_problems
-from connector.state import FIRST_PREV, State, audit_hash
+from connector.state import FIRST_PREV, State, broken_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -250,16 +250,6 @@ def _audit(lines: Sequence[dict[str, Any]]) -> Part:
         hint="Compare the state database with a backup before you trust a line from there on: connector show audit",
     )
     return Part(data, f"{MARKS['fail']} {_counted(len(lines), 'audit line')}", (problem,))
-
-
-def broken_at(lines: Sequence[dict[str, Any]]) -> int | None:
-    """Find the ``seq`` of the first audit line that does not follow from the one before it; nothing if all do."""
-    before = FIRST_PREV
-    for place, line in enumerate(lines, start=1):
-        if line["seq"] != place or line["prev"] != before or audit_hash(line) != line["hash"]:
-            return min(place, int(line["seq"]))
-        before = line["hash"]
-    return None
 
 
 @app.command("all", epilog="Example: connector check all")

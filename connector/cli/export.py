@@ -15,7 +15,7 @@ from connector.cli.options import HERE, Json, MaxWait, To, Workspace, Yes, read_
 from connector.config import Config, Mode
 from connector.errors import ConfigError, ConnectorError
 from connector.export import export_segment
-from connector.job import Options
+from connector.job import IN_FLIGHT, Options
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -38,7 +38,9 @@ def export_it(
     limit: Limit = None,
     full: Annotated[bool, typer.Option("--full", help="Forget what is unchanged and send all.")] = False,
     allow_shrink: Annotated[bool, typer.Option("--allow-shrink", help="Go on although a guard would stop.")] = False,
-    in_flight: Annotated[int, typer.Option("--in-flight", min=1, max=16, help="Requests under way at once.")] = 4,
+    in_flight: Annotated[
+        int, typer.Option("--in-flight", min=1, max=16, help="Requests under way at most.")
+    ] = IN_FLIGHT,
     workers: Annotated[
         int | None,
         typer.Option("--workers", min=1, help="Frames normalised and hashed at once.", show_default="the cores"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated
 
+import polars as pl
 import typer
 from rich.console import Group
 
@@ -15,7 +16,8 @@ from connector.cli.answer import Answer, respond
 from connector.cli.options import HERE, Json, Workspace
 from connector.config import Config
 from connector.profiles.mapping import read_mapping
-from connector.state import Destination, State
+from connector.rejects import REJECTED, read_rejects, rejects_folder
+from connector.state import Destination, Run, State
 
 list_ = typer.Typer(help="List what there is.", no_args_is_help=True)
 show = typer.Typer(help="Show one thing whole.", no_args_is_help=True)
@@ -220,15 +222,22 @@ def show_destination(
 @show.command("run", epilog="Example: connector show run 20261121-18")
 def show_run(
     run_id: Annotated[str, typer.Argument(help="Its id, or the beginning of it.")],
+    rejects: Annotated[
+        bool, typer.Option("--rejects", help="List who was skipped or rejected: row, reason, masked external id.")
+    ] = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many of the rejects, from the first row on.")] = 100,
     workspace: Workspace = HERE,
     as_json: Json = False,
 ) -> None:
-    """Show a run: its counts and its acknowledged requests."""
+    """Show a run: its counts and its acknowledged requests; with --rejects, the profiles that were left out."""
 
     def work() -> Answer:
-        with State.open(Config.load(workspace).state_url) as state:
+        config = Config.load(workspace)
+        with State.open(config.state_url) as state:
             found = state.run(run_id)
             sent = state.batches(found.id)
+        if rejects:
+            return _rejects(found, read_rejects(rejects_folder(config.root), found.id), limit)
         data = {**asdict(found), "batches": sent}
         facts = [(k, v) for k, v in asdict(found).items() if k != "report" and v is not None]
         counts = [
@@ -242,6 +251,20 @@ def show_run(
         )
 
     respond("show run", work, as_json=as_json)
+
+
+def _rejects(run: Run, kept: pl.DataFrame, limit: int) -> Answer:
+    """Show the first ``limit`` of what is kept, and how many were left out for each reason in all."""
+    report = run.report or {}
+    counted = {reason: n for reason, n in report.get("profiles", {}).get("skipped", {}).items() if n}
+    counted |= {REJECTED: n} if (n := report.get("rows", {}).get("invalid", 0)) else {}
+    listed = kept.head(limit).to_dicts()
+    rows = [(f"{one['row']:,}", one["reason"], one["external_id"]) for one in listed]
+    empty = "What this run left out is no longer kept." if counted and kept.is_empty() else "Nobody was left out."
+    shown = render.table(("ROW", "REASON", "EXTERNAL ID (masked)"), rows, empty=empty)
+    total = ", ".join(f"{n:,} {reason}" for reason, n in counted.items())
+    more = f"{len(listed):,} of {sum(counted.values()):,} shown: {total}" if listed else ""
+    return Answer({"run": run.id, "rejects": listed, "kept": kept.height, "counted": counted}, Group(shown, more))
 
 
 @show.command("audit", epilog="Example: connector show audit")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from connector.cli import add, check, demo, explain, export, init, listing, preview, remove, render, start
+from connector.cli import add, check, demo, explain, export, forget, init, listing, preview, remove, render, start
 from connector.cli.answer import fail
 from connector.errors import ConfigError
 
@@ -23,6 +23,7 @@ app = typer.Typer(
 app.command("demo", epilog="Example: connector demo")(demo.demo)
 app.command("init", epilog="Example: connector init ~/audiences")(init.init)
 app.command("explain", epilog='Example: connector explain phone "06 12 34 56 78" --country FR')(explain.explain_value)
+app.command("forget", epilog="Example: connector forget --external-id 4711 --yes")(forget.forget)
 app.add_typer(add.app, name="add")
 app.add_typer(check.app, name="check")
 app.add_typer(preview.app, name="preview")

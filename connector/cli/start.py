@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -23,6 +24,9 @@ app = typer.Typer(help="Start something that runs until you stop it.", no_args_i
 def sandbox(
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes any free one.")] = 0,
     latency: Annotated[int, typer.Option("--latency", min=0, help="Milliseconds before each answer.")] = 0,
+    sink: Annotated[
+        bool, typer.Option("--sink", help="Count uploads and keep none of them: light, to measure speed against.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Serve a faithful local Graph API with an invented agency, client and ad accounts; all of it in memory.
@@ -30,7 +34,7 @@ def sandbox(
     With --json the first line on stdout is one JSON object that says where it is and which tokens it knows.
     """
     try:
-        serve = load_server()
+        serve = load_server(sink=sink)
         serve(port, latency_ms=latency, ready=_say_json if as_json else _say)
     except ConfigError as error:
         fail("start sandbox", error, as_json=as_json)
@@ -45,10 +49,11 @@ def sandbox(
         raise typer.Exit from None
 
 
-def load_server() -> Callable[..., None]:
-    """Import the sandbox's server; without the extra that is a :class:`ConfigError` with the install line."""
+def load_server(*, sink: bool = False) -> Callable[..., None]:
+    """Import the sandbox's server, or its light ``sink``; without the extra that is a `ConfigError` with the install line."""
     try:
-        from connector.sandbox.server import serve  # noqa: PLC0415  an extra that not everyone installs
+        # An extra that not everyone installs.
+        serve: Callable[..., None] = import_module(f"connector.sandbox.{'sink' if sink else 'server'}").serve
     except ModuleNotFoundError:
         raise ConfigError(
             "the sandbox is not installed", code="sandbox.extra", hint="pip install 'audience-connector[sandbox]'"

@@ -88,14 +88,31 @@ class Keys:
     settings: Settings
 
     def losses(self, positions: pl.Series) -> dict[str, dict[str, int]]:
-        """Count, for the rows at ``positions``, the blank cells of every key by reason."""
-        values = self.values[positions].drop(ROW)
-        why = reasons(self.raw[positions], values, self.settings)
+        """Count, for the rows at ``positions``, the blank cells of every key by reason; looks at blank cells only."""
         counted: dict[str, dict[str, int]] = {}
-        for column in why.iter_columns():
-            table = column.drop_nulls().value_counts(sort=True)
-            counted[column.name] = dict(zip(table[column.name].to_list(), table["count"].to_list(), strict=True))
+        birth: tuple[int, dict[str, int]] | None = None  # year, month and day of one attribute are blank together
+        for code in self.values.columns[1:]:
+            at = positions.filter(self.values[code].is_null().gather(positions))
+            whole_date = code not in self.raw.columns
+            if whole_date and birth is not None and birth[0] == at.len():
+                counted[code] = birth[1]
+                continue
+            counted[code] = self._reasons(code, at) if at.len() else {}
+            if whole_date:
+                birth = at.len(), counted[code]
         return counted
+
+    def _reasons(self, code: str, at: pl.Series) -> dict[str, int]:
+        origin = code if code in self.raw.columns else "DOB"
+        nothing = int(self.raw[origin].is_null().gather(at).sum())
+        found = {"blank": nothing} if nothing else {}
+        rest = at.filter(self.raw[origin].is_not_null().gather(at))
+        if rest.len():
+            columns = list(dict.fromkeys([origin, *(["COUNTRY"] if "COUNTRY" in self.raw.columns else [])]))
+            why = reasons(self.raw.select(columns)[rest], self.values.select(code)[rest], self.settings)[code]
+            for reason, count in why.value_counts().iter_rows():
+                found[reason] = found.get(reason, 0) + count
+        return found
 
 
 @dataclass(frozen=True, slots=True)

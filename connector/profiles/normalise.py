@@ -28,6 +28,10 @@ __all__ = ["Settings", "normalise", "reasons"]
 _CELL, _CLEANED, _VALUE = "cell", "cleaned", "value"
 READ_IN_A_COUNTRY = frozenset({"PHONE", "ST", "ZIP"})
 """Keys whose rule asks for the row's country (principle 2)."""
+MOST_DISTINCT = 0.6
+"""Share of distinct cells beyond which looking each up costs more than working it out."""
+SHORTEST_DIGEST = 32
+"""Hex digits of an MD5."""
 _PARTS = {"DOBY": (0, 4), "DOBM": (4, 2), "DOBD": (6, 2)}
 
 
@@ -83,26 +87,36 @@ def country_column(raw: pl.DataFrame, settings: Settings) -> pl.Series:
 def _values_of(code: str, raw: pl.Series, countries: pl.Series, settings: Settings) -> pl.Series:
     rule = rule_of(code, settings)
     cells = pl.DataFrame({_CELL: raw, COUNTRY: countries})
-    values = _once_each(cells, lambda distinct: _worked_out(distinct, rule)) if rule.few else _worked_out(cells, rule)
+    if rule.few:
+        key = [_CELL, COUNTRY] if code in READ_IN_A_COUNTRY else [_CELL]
+        values = _once_each(cells, key, lambda distinct: _worked_out(distinct, rule))
+    else:
+        values = _worked_out(cells, rule)
     if code == "LOOKALIKE_VALUE" and settings.blank_value_is_zero:
         blank = prepare(cells, rule).select(is_silent(pl.col(_CLEANED), rule)).to_series()
         return values.zip_with(~blank, pl.Series(["0"]))
     return values
 
 
-def _once_each(cells: pl.DataFrame, work: Callable[[pl.DataFrame], pl.Series]) -> pl.Series:
-    """Work out every distinct cell once: for keys with far fewer values than rows."""
-    distinct = cells.unique()
-    worked = distinct.with_columns(work(distinct).alias(_VALUE))
-    return cells.join(worked, on=[_CELL, COUNTRY], how="left", nulls_equal=True, maintain_order="left")[_VALUE]
+def _once_each(cells: pl.DataFrame, key: list[str], work: Callable[[pl.DataFrame], pl.Series]) -> pl.Series:
+    """Work out every distinct cell once, where there are far fewer of them than rows."""
+    distinct = cells.unique(key)
+    if distinct.height > MOST_DISTINCT * cells.height:
+        return work(cells)
+    worked = distinct.select(*key, work(distinct).alias(_VALUE))
+    return cells.join(worked, on=key, how="left", nulls_equal=True, maintain_order="left")[_VALUE]
 
 
 def _worked_out(cells: pl.DataFrame, rule: Rule) -> pl.Series:
     prepared = prepare(cells, rule)
+    worked = prepared.with_columns(take(prepared, rule.then).alias(_VALUE))
     value, cleaned = pl.col(_VALUE), pl.col(_CLEANED)
-    passes = pl.when(is_sha256(cleaned)).then(cleaned) if rule.digests == "pass" else pl.lit(None, pl.String)
-    final = pl.when(rule.accepts(value) & ~_left_over(value, rule)).then(value).otherwise(passes)
-    return prepared.with_columns(take(prepared, rule.then).alias(_VALUE)).select(final).to_series()
+    passes = pl.lit(None, pl.String)
+    if rule.digests == "pass" and _some_are_long(worked[_CLEANED]):
+        passes = pl.when(is_sha256(cleaned)).then(cleaned)
+    refused = _left_over(value, rule, digests=_some_are_long(worked[_VALUE]))
+    final = pl.when(rule.accepts(value) & ~refused).then(value).otherwise(passes)
+    return worked.select(final).to_series()
 
 
 def prepare(cells: pl.DataFrame, rule: Rule) -> pl.DataFrame:
@@ -117,9 +131,9 @@ def prepare(cells: pl.DataFrame, rule: Rule) -> pl.DataFrame:
     """
     cleaned = pl.col(_CLEANED)
     done = is_silent(cleaned, rule)
-    if rule.digests != "ignore":
-        done |= is_sha256(cleaned) | is_wrong_digest(cleaned)
     with_cleaned = cells.with_columns(take(cells, rule.first).alias(_CLEANED))
+    if rule.digests != "ignore" and _some_are_long(with_cleaned[_CLEANED]):
+        done |= is_sha256(cleaned) | is_wrong_digest(cleaned)
     return with_cleaned.with_columns(pl.when(~done).then(cleaned).alias(_CELL))
 
 
@@ -131,11 +145,17 @@ def is_silent(cleaned: pl.Expr, rule: Rule) -> pl.Expr:
     return cleaned.is_null() | word.is_in(blanks)
 
 
-def _left_over(value: pl.Expr, rule: Rule) -> pl.Expr:
+def _some_are_long(cells: pl.Series) -> bool:
+    """Say whether any cell is long enough for a digest: in most columns none is, and four patterns need not be tried."""
+    return int(cells.str.len_bytes().max() or 0) >= SHORTEST_DIGEST  # type: ignore[arg-type]  # a number or null
+
+
+def _left_over(value: pl.Expr, rule: Rule, *, digests: bool = True) -> pl.Expr:
     """Say whether a rule leaves what it would not have begun with: ``(null)``, or a UUID that lost its hyphens."""
     if rule.digests == "ignore":
         return pl.lit(value=False)
-    return value.is_in(BLANK_WORDS[1:]) | is_wrong_digest(value)
+    blank = value.is_in(BLANK_WORDS[1:])
+    return blank | is_wrong_digest(value) if digests else blank
 
 
 def take(cells: pl.DataFrame, steps: Sequence[Step]) -> pl.Series:
@@ -164,7 +184,7 @@ def _reasons_of(code: str, raw: pl.DataFrame, values: pl.Series, countries: pl.S
         return nothing
     rule = rule_of(code, settings)
     cells = pl.DataFrame({_CELL: raw[code], COUNTRY: countries}).filter(blank)
-    return nothing.scatter(blank.arg_true(), _once_each(cells, lambda distinct: _why(distinct, rule)))
+    return nothing.scatter(blank.arg_true(), _once_each(cells, [_CELL, COUNTRY], lambda distinct: _why(distinct, rule)))
 
 
 def _why(cells: pl.DataFrame, rule: Rule) -> pl.Series:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _QUOTED: Final = re.compile(r'"(?:[^"]|"")*+"')
+SPACED: Final = "a space stands before an opening quote"
 _QUOTE_HINT: Final = 'Inside a quoted cell a quote is written twice: "".'
 
 
@@ -119,9 +120,7 @@ def diagnosed(text: str, shape: Shape) -> Fault | None:
             if "\r" in cell.rstrip("\r"):
                 return Fault("a carriage return stands inside this line", lines, code="source.text", hint=None)
             if cell.startswith((" ", "\t")) and cell.lstrip().startswith('"'):
-                return Fault(
-                    "a space stands before an opening quote", lines, hint="Write the quote right after the separator."
-                )
+                return Fault(SPACED, lines, hint="Write the quote right after the separator.")
             at = end
         if text[at : at + 1] != shape.separator:
             return None

@@ -56,7 +56,7 @@ class Rule:
         digests: What becomes of a SHA-256: it passes as it is (principle 4; an MD5 or SHA-1 is refused), is refused
             too (a birth date cannot be split any more), or is text like any other (keys that are not hashed).
         not_blank: Blank words that mean something to this key.
-        few: Whether a column holds few distinct values, so that each is worked out once.
+        few: Whether a column often holds few distinct values, so that each is worked out once.
     """
 
     first: tuple[Step, ...]
@@ -164,13 +164,13 @@ def _number_rule(first: int, last: int, width: int) -> Rule:
 
 _FIXED_RULES = {
     "EMAIL": Rule(CLEAN, (), names.is_address, _always("not_an_email")),
-    "FN": Rule(CLEAN, names.NAME, names.has_letter, _always("no_letter")),
-    "LN": Rule(CLEAN, names.NAME, names.has_letter, _always("no_letter")),
-    "FI": Rule(CLEAN, names.INITIAL, lambda v: v.is_not_null(), _always("no_letter")),
+    "FN": Rule(CLEAN, names.NAME, names.has_letter, _always("no_letter"), few=True),
+    "LN": Rule(CLEAN, names.NAME, names.has_letter, _always("no_letter"), few=True),
+    "FI": Rule(CLEAN, names.INITIAL, lambda v: v.is_not_null(), _always("no_letter"), few=True),
     "GEN": Rule(CLEAN, words.GENDER, lambda v: v.is_not_null(), _always("unknown_word"), few=True),
-    "CT": Rule(CLEAN, places.CITY, _not_empty, _always("not_roman")),
+    "CT": Rule(CLEAN, places.CITY, _not_empty, _always("not_roman"), few=True),
     "ST": Rule(CLEAN, places.STATE, _not_empty, lambda _: places.state_reason(), few=True),
-    "ZIP": Rule(CLEAN, places.POSTAL_CODE, lambda v: v.str.len_chars() >= 3, _always("too_short")),
+    "ZIP": Rule(CLEAN, places.POSTAL_CODE, lambda v: v.str.len_chars() >= 3, _always("too_short"), few=True),
     "COUNTRY": Rule(CLEAN, places.COUNTRY_CODE, lambda v: v.is_not_null(), _always("unknown_country"), few=True),
 }
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from connector.errors import ConfigError, SourceError
-from connector.profiles.records import TOO_LONG, Shape, diagnosed, error_of
+from connector.profiles.records import SPACED, TOO_LONG, Shape, diagnosed, error_of
 
 if TYPE_CHECKING:
     from connector.config import TableFile
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 HEAD_BYTES: Final = 64 << 10
 """How much of the text is looked at for separator and header; a header must fit in."""
 
-_SEPARATORS: Final = ",;\t|"
+# The comma comes last, for it stands in prices and phrases, too: name;size, cm / Anna;170,5.
+_SEPARATORS: Final = "\t;|,"
 _SAMPLE_RECORDS: Final = 50
 _WORDS: Final = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}
 _EMAIL: Final = re.compile(r"\S@\S+\.\S")
@@ -81,14 +82,15 @@ def recognised_separator(text: str) -> str:
     >>> recognised_separator("name;size, cm\nAnna;170,5\n")
     ';'
     """
-    scores = [(*_agreement(text, separator), separator) for separator in _SEPARATORS]
-    best = max(scores, key=lambda score: score[:2])
-    return best[2]
+    agreement = {separator: _agreement(text, separator) for separator in _SEPARATORS}
+    best = max(_SEPARATORS, key=lambda separator: agreement[separator])
+    # A header of one name has no separator; a comma below it is then one field too many.
+    return best if any(agreement[best]) else ","
 
 
 def _agreement(text: str, separator: str) -> tuple[float, int]:
     """Return the share of the first records that have as many fields as the header, and how many these are."""
-    widths = [len(record) for record in _sample(text, separator)]
+    widths = [len(record) for record, _ in _sample(text, separator)]
     # The last record may be cut by the end of the sample.
     if len(widths) > 2:
         widths.pop()
@@ -99,17 +101,23 @@ def _agreement(text: str, separator: str) -> tuple[float, int]:
 
 def _spaces_before_quotes(text: str, separator: str) -> bool:
     """Tell whether the file is written ``"a", "b"``: then spaces before a quote belong to no cell."""
-    cells = (cell for record in _sample(text, separator) for cell in record)
-    return f'{separator} "' in text and any(cell.startswith(" ") and cell.lstrip(" ").startswith('"') for cell in cells)
+    if f'{separator} "' not in text:
+        return False
+    faults = (diagnosed(lines, Shape(separator, 0)) for _, lines in _sample(text, separator))
+    return any(fault is not None and fault.message == SPACED for fault in faults)
 
 
-def _sample(text: str, separator: str) -> list[list[str]]:
-    """Read the first records leniently."""
-    records: list[list[str]] = []
+def _sample(text: str, separator: str) -> list[tuple[list[str], str]]:
+    """Read the first records leniently, each with the lines it stands on."""
+    lines = list(io.StringIO(text, newline="\n"))
+    reader = csv.reader(lines, delimiter=separator)
+    records: list[tuple[list[str], str]] = []
+    start = 0
     try:
-        for record in csv.reader(io.StringIO(text, newline="\n"), delimiter=separator):
+        for record in reader:
             if record:
-                records.append(record)
+                records.append((record, "".join(lines[start : reader.line_num])))
+            start = reader.line_num
             if len(records) > _SAMPLE_RECORDS:
                 break
     except csv.Error:

@@ -61,8 +61,8 @@ def test_empty_cells_and_null_words_are_null(tmp_path: Path):
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 def test_the_separator_is_recognised(tmp_path: Path, separator: str):
-    text = "name;size, cm|x\n".replace(";", separator) if separator == "?" else separator.join(("name", "size", "note"))
-    file = table(tmp_path, text + "\n" + separator.join(("Anna", "1.70", "a b")) + "\n")
+    lines = (("name", "size", "note"), ("Anna", "1.70", "a b"))
+    file = table(tmp_path, "".join(separator.join(line) + "\n" for line in lines))
     assert rows_of(file) == [("Anna", "1.70", "a b")]
 
 
@@ -70,6 +70,7 @@ def test_the_separator_is_the_one_the_lines_agree_on(tmp_path: Path):
     file = table(tmp_path, 'name, first;name, last;"a,b"\nAnna;Huber;1,5\nBo;Li;2\n')
     assert file.columns() == ("name, first", "name, last", "a,b")
     assert rows_of(file)[0] == ("Anna", "Huber", "1,5")
+    assert rows_of(table(tmp_path, "name;size, cm\nAnna;170,5\n")) == [("Anna", "170,5")]
 
 
 @pytest.mark.parametrize("separator", [";", "tab", "\\t", ":"])
@@ -120,6 +121,8 @@ def test_a_quote_inside_an_unquoted_cell_is_a_quote(tmp_path: Path):
 def test_spaces_before_quotes_are_read_when_the_file_is_written_so(tmp_path: Path):
     file = table(tmp_path, '"a", "b"\n"1,5", " 2"\n3, 4\n')
     assert rows_of(file) == [("1,5", " 2"), ("3", "4")]
+    file = table(tmp_path, 'a,b\n1," ""x"\n"2, ""y"" ", z\n')
+    assert rows_of(file) == [("1", ' "x'), ('2, "y" ', " z")]
 
 
 def test_columns_come_alone_and_in_the_order_asked_for(tmp_path: Path):
@@ -345,7 +348,7 @@ def test_text_compressed_with_zstandard_is_refused_where_python_cannot_read_it(
 def test_text_compressed_with_zstandard_is_read_where_python_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     # Python's own reader, from 3.14 on, takes a stream and has read(): stood in for here.
     zstandard = ModuleType("compression.zstd")
-    zstandard.ZstdFile = lambda stream: io.BytesIO(stream.read(99)[4:])  # type: ignore[attr-defined]
+    zstandard.ZstdFile = lambda stream: io.BytesIO(stream.read(6)[4:] + stream.read(99))  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "compression", ModuleType("compression"))
     monkeypatch.setitem(sys.modules, "compression.zstd", zstandard)
     assert rows_of(table(tmp_path, b"\x28\xb5\x2f\xfda,b\n1,2\n")) == [("1", "2")]
