@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import threading
 import time
 from dataclasses import dataclass, field
@@ -12,20 +13,20 @@ from typing import TYPE_CHECKING
 from connector.audiences.ledger import Ledger, open_ledger
 from connector.audiences.ledger_book import LedgerBook
 from connector.audiences.ledger_files import open_ledger_files
-from connector.errors import GuardError, SourceError
-from connector.ledger_key import make_ledger_key, read_ledger_key
+from connector.errors import GuardError, InterruptedRunError, SourceError
+from connector.ledger_key import BYTES, make_ledger_key, read_ledger_key
 from connector.report import Progress, Report, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from connector.audiences.graph import Graph
-    from connector.audiences.pace import Pace, Wait
+    from connector.audiences.pace import Wait
     from connector.config import Config, Mode
     from connector.profiles.segments import Segment
     from connector.state import Destination, State
 
-IN_FLIGHT = 16
+IN_FLIGHT = 4
 
 
 @dataclass(slots=True)
@@ -34,10 +35,8 @@ class Options:
 
     ``limit`` sends at most that many rows. ``full`` sends everyone, the unchanged too, and begins a new ledger where the old
     one cannot be read. ``replace_confirmed`` allows mode ``replace`` to wipe members that we did not send. ``workers`` frames
-    are normalised and hashed at once. ``in_flight`` requests are under way at most: the pace begins with four and adapts.
-    ``max_wait`` bounds all waiting for Meta together; ``pace`` replaces the pace that those two describe. ``read_timeout``
-    is in seconds without a byte of an answer. ``stop`` is set to end the run between batches. ``on_progress`` is called
-    often, in the calling thread; ``on_wait`` whenever Meta makes us wait, in any thread.
+    are normalised and hashed at once. ``max_wait`` bounds all waiting for Meta together. ``stop`` is set to end the run between batches. ``on_progress`` is called often, in the calling thread; ``on_wait`` whenever Meta makes
+    us wait, in any thread.
     """
 
     mode: Mode | None = None
@@ -49,8 +48,6 @@ class Options:
     in_flight: int = IN_FLIGHT
     workers: int = field(default_factory=lambda: min(4, os.cpu_count() or 1))
     max_wait: timedelta = timedelta(hours=2)
-    read_timeout: float = 120.0
-    pace: Pace | None = None
     on_progress: Callable[[Progress], None] = lambda _: None
     on_wait: Callable[[Wait], None] = lambda _: None
     stop: threading.Event = field(default_factory=threading.Event)
@@ -72,10 +69,17 @@ class Job:
     tally: Tally = field(default_factory=Tally)
     started: float = field(default_factory=time.monotonic)
     warnings: list[str] = field(default_factory=list)
+    stops: list[GuardError] = field(default_factory=list)  # of a plan: what an export would refuse
 
     def tell(self, stage: str) -> None:
         """Show how far the run is."""
         self.options.on_progress(Progress(stage, self.tally, time.monotonic() - self.started))
+
+    def between_frames(self, stage: str) -> None:
+        """Show how far the run is, and stop when asked to: nothing is under way between two frames of the source."""
+        self.tell(stage)
+        if self.options.stop.is_set():
+            raise InterruptedRunError("stopped while reading", hint="Run the same command again to go on.")
 
     def before_batch(self) -> None:
         """Stop between two batches when the lock is lost or an admin stepped in."""
@@ -83,14 +87,14 @@ class Job:
         refuse_paused(self.state, self.destination.name)
 
     def key(self) -> bytes:
-        """Read the fingerprint key; the first export makes one, and so does ``--full`` where the old one is lost."""
+        """Read the fingerprint key; the first export makes one, and so does a new ledger where the old one's is lost."""
         ledger_exists = bool(LedgerBook(self.state).slices())
         try:
             return read_ledger_key(self.config.root, ledger_exists=ledger_exists, make=self.run_id is not None)
         except SourceError:
-            if not self.options.full or self.run_id is None:
+            if not self._anew:
                 raise
-            return make_ledger_key(self.config.root)
+            return make_ledger_key(self.config.root) if self.run_id is not None else secrets.token_bytes(BYTES)
 
     def open_ledger(self, key: bytes, segment: str | None = None) -> Ledger:
         """Open the ledger's slice of this export, or of another segment in the same audience."""
@@ -101,8 +105,13 @@ class Job:
             segment=segment or self.segment.name,
             key=key,
             run_id=self.run_id,
-            anew=self.options.full and segment is None,
+            anew=self._anew and (segment is None or self.mode == "replace"),
         )
+
+    @property
+    def _anew(self) -> bool:
+        """Whether a ledger that cannot be read is begun anew: everyone is sent, so that nothing depends on it."""
+        return self.options.full or self.mode == "replace"
 
     def report(self, *, check: bool = True) -> Report:
         """Add up."""

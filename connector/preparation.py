@@ -80,6 +80,7 @@ def first_candidates(segment: Segment, fingerprinter: Fingerprinter, tally: Tall
     """Read a segment that was never sent: whoever consents is a candidate."""
     for chunk in segment.chunks():
         tally.unparsable.update(chunk.unparsable)
+        tally.scanned += chunk.scanned
         consenting, numbers, _ = consenting_of(chunk.frame, segment.mapping, tally)
         yield Candidates(consenting, fingerprinter.of(consenting), numbers)
 

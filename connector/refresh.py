@@ -6,7 +6,7 @@ must not be there. ``replace``: the whole audience at once. ``remove``: take the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -129,17 +129,18 @@ def _replace(job: Job, materials: _Materials) -> None:
 
 
 def _remove(job: Job, materials: _Materials) -> None:
-    """Take these profiles out of the audience, whoever put them there."""
+    """Take these profiles out of the audience, whoever put them there; and who must not be in it."""
+    # Neither suppression nor a lack of consent is a reason to leave somebody in.
+    everyone = replace(job.segment, mapping=replace(job.segment.mapping, consent=None))
     stock = Stock(
         np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), -1,
-        lambda: first_candidates(job.segment, materials.printer, job.tally),
+        lambda: first_candidates(everyone, materials.printer, job.tally),
     )  # fmt: skip
-    # Suppression is no reason to leave somebody in.
     open_door = _Materials(
         materials.key, materials.ledger, PersonSet(), Forgotten(materials.key, frozenset()), materials.printer
     )
     taken, prints, sender = PersonSet(), [], _sender(job)
-    whole = True
+    whole = _remove_suppressed(job, materials, sender)
     for some in _prepared(job, open_door, stock, job.tally):
         removals = removal_rows(some.rows)
         job.tally.to_remove += sum(removal.rows.height for removal in removals)
@@ -157,6 +158,17 @@ def _remove(job: Job, materials: _Materials) -> None:
                 out[numbers[numbers >= 0]] = True
             one.strike(np.flatnonzero(out))
         materials.ledger.finish(whole=False, coverage=None)
+
+
+def _remove_suppressed(job: Job, materials: _Materials, sender: Sender | None) -> bool:
+    """Take out whom the ledger holds and a suppression list names; true when Meta received all of it."""
+    barred = np.flatnonzero(materials.never.members(materials.ledger))
+    removals = _removals(job, materials, Stock(barred, np.zeros(0, dtype=np.int64), 0, lambda: iter(())), [])
+    job.tally.to_remove += sum(removal.rows.height for removal in removals)
+    if sender is None or not sender.remove(removals):
+        return sender is None
+    materials.ledger.strike(barred)
+    return True
 
 
 def _prepared(job: Job, materials: _Materials, stock: Stock, tally: Tally) -> Iterator[Prepared]:

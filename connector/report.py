@@ -47,6 +47,7 @@ class Tally:
     batches_sent: int = 0
     batches_retried: int = 0
     bytes_sent: int = 0
+    scanned: int = 0  # rows of the source, before `where`
     rejects: Rejects | None = None
 
     def skip(self, reason: str, rows: pl.Series, ids: pl.Series | None) -> None:
@@ -69,11 +70,25 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is: ``stage`` in words, and the counts so far."""
+    """How far a run is: ``stage`` in words, the counts so far, and the seconds left where the whole is known."""
 
     stage: str
     tally: Tally
     seconds: float
+    left: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What sending would take: requests, bytes of their bodies, seconds at this account's pace.
+
+    ``limited`` says that Meta gives the app Limited access, which is what takes the time.
+    """
+
+    calls: int
+    bytes: int
+    seconds: float
+    limited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +107,7 @@ class Report:
     dry_run: bool = False
     max_invalid: float = 0.001
     warnings: tuple[str, ...] = ()
+    plan: Plan | None = None
 
     @property
     def left(self) -> int:
@@ -153,6 +169,11 @@ class Report:
             "seconds": round(self.seconds, 3),
             "profiles_per_second": round(t.read / self.seconds) if self.seconds > 0 else 0,
         }
+        if self.plan is not None:
+            result["plan"] = {
+                "calls": self.plan.calls, "bytes": self.plan.bytes, "seconds": round(self.plan.seconds, 1),
+                "limited_access": self.plan.limited,
+            }  # fmt: skip
         if t.unparsable:
             result["where_unparsable"] = dict(t.unparsable)
         if self.limited:

@@ -158,7 +158,7 @@ def _default(field: FieldInfo) -> str:
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
-def _kind(annotation: Any, field: FieldInfo | None = None) -> str:
+def _kind(annotation: Any, field: FieldInfo | None = None) -> str:  # noqa: PLR0911  one line a shape
     """Say a type in a reader's words."""
     if field is not None and (special := _restricted(field.metadata)):
         return special
@@ -185,7 +185,7 @@ def _restricted(metadata: Collection[Any]) -> str | None:
         "_environment_name": "the name of a variable",
         "_known_zone": "a time zone, such as `Europe/Paris`",
         "_cron": "five cron fields",
-        "_duration": "a time span, such as `60d`",
+        "read_duration": "a time span, such as `60d`",
         "_as_tuple": "a word or a list of words",
     }
     bounds = {}
@@ -247,10 +247,9 @@ def _coded(tree: ast.AST) -> Iterator[tuple[ast.expr, str | None]]:
         elif isinstance(node, ast.FunctionDef):
             pairs = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
             yield from ((d, None) for a, d in pairs if a.arg == "code" and d is not None)
-        elif isinstance(node, ast.AnnAssign) and node.value is not None and _names_code(node.target):
-            yield node.value, None
-        elif isinstance(node, ast.Assign) and any(_names_code(target) for target in node.targets):
-            yield node.value, None
+        elif isinstance(node, ast.AnnAssign | ast.Assign) and node.value is not None:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            yield from [(node.value, None)] if any(map(_names_code, targets)) else []
 
 
 def _takers(tree: ast.AST) -> Iterator[tuple[str, tuple[int, str]]]:

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
@@ -14,6 +15,9 @@ from alembic.runtime.migration import MigrationContext
 from connector.errors import ConfigError, TransientError
 from connector.schema import METADATA
 from connector.state import FIRST_PREV, AuditEntry, Destination, State, audit_hash
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_the_migrations_make_just_the_tables_of_the_schema(state_url: str) -> None:
@@ -128,7 +132,7 @@ def test_two_processes_that_open_and_write_at_once_keep_one_chain(state_url: str
     with State.open(state_url) as state:
         lines = state.audit_lines()
     assert [line["seq"] for line in lines] == list(range(1, 46))
-    assert all(later["prev"] == earlier["hash"] for earlier, later in zip(lines, lines[1:], strict=False))
+    assert all(later["prev"] == earlier["hash"] for earlier, later in itertools.pairwise(lines))
 
 
 def test_the_sqlite_file_and_its_folder_are_for_their_owner_only(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """From a destination to a Graph client: which token, which app, which address.
 
-Tokens come from the environment variable that the destination names and are never stored or shown.
+A token comes from where it was put last for that destination: ``connector connect`` stores it, encrypted (``token_store``);
+a destination that names a variable of its own reads that and nothing else. Without either it is CONNECTOR_TOKEN.
 """
 
 from __future__ import annotations
@@ -8,10 +9,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypedDict
 
+from connector.access.token_store import find_token
 from connector.audiences.graph import Graph
 from connector.audiences.pace import Pace
 from connector.config import environment_secret
 from connector.errors import ConfigError
+from connector.state import State
 
 if TYPE_CHECKING:
     import threading
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from connector.state import Destination
 
 
+DEFAULT_TOKEN_ENV = "CONNECTOR_TOKEN"  # noqa: S105  the name of a variable
 YOUNG = timedelta(minutes=10)  # an audience we made so recently may not be known to all of Meta's servers
 
 
@@ -43,26 +47,29 @@ def own_app() -> OwnApp:
     }
 
 
-def token_of(destination: Destination) -> SecretStr:
-    """Find the destination's token.
+def token_of(destination: Destination, state: State | None = None) -> SecretStr:
+    """Find the destination's token: the stored one, unless the destination names a variable of its own.
 
     Raises:
-        ConfigError: its environment variable is unset.
+        ConfigError: none is stored and the environment variable is unset, or the stored one cannot be decrypted.
     """
-    token = environment_secret(destination.token_env)
+    may_be_stored = state is not None and destination.token_env == DEFAULT_TOKEN_ENV
+    token = find_token(state, destination.name) if state is not None and may_be_stored else None
+    token = token or environment_secret(destination.token_env)
     if token is None:
         raise ConfigError(
             f"destination {destination.name}: the environment variable {destination.token_env} holds no token",
             code="token.missing",
-            hint=f"Set it to the access token of a user or system user: export {destination.token_env}=…",
+            hint=f"Log in with: connector connect {destination.name}; or: export {destination.token_env}=…",
         )
     return token
 
 
-def connected(
+def connected(  # noqa: PLR0913 - settings with defaults, all by name
     config: Config,
     destination: Destination,
     *,
+    state: State | None = None,
     stop: threading.Event | None = None,
     max_wait: timedelta = timedelta(hours=2),
     on_wait: Callable[[Wait], None] | None = None,
@@ -75,6 +82,7 @@ def connected(
     Args:
         config: The workspace.
         destination: Whose token and audience.
+        state: Where a stored token is looked up; opened for that moment when it is not given.
         stop: Set it to end waiting at once and requests under way after a moment.
         max_wait: Bounds all its waiting together.
         on_wait: Told of each wait.
@@ -85,13 +93,20 @@ def connected(
     return Graph(
         config.graph_url,
         config.workspace.graph_version,
-        token_of(destination),
+        _token(config, destination, state),
         app_secret=own_app()["app_secret"],
         pace=pace or Pace(max_wait=max_wait.total_seconds(), on_wait=on_wait, stop=stop, most=most),
         read_timeout=read_timeout,
         stop=stop,
         fresh=_fresh(destination),
     )
+
+
+def _token(config: Config, destination: Destination, state: State | None) -> SecretStr:
+    if state is not None or destination.token_env != DEFAULT_TOKEN_ENV:
+        return token_of(destination, state)
+    with State.open(config.state_url) as opened:
+        return token_of(destination, opened)
 
 
 def _fresh(destination: Destination) -> frozenset[str]:

@@ -1,7 +1,8 @@
 """Checks 11 and 21, and what our own record says of a grant: when, why, until when, and whether it waits for a review.
 
-The record is the audit chain: the last line on the ad account whose ``action`` is ``grant access`` or ``request access``,
+The record is the audit chain: the last line on the asset that says that access was granted or asked for and that Meta took,
 with ``requires_admin_approval`` and ``expires`` (``YYYY-MM-DD``) in ``after`` and the reason in ``reason`` (access.md §7).
+Access that was taken back since has no record.
 """
 
 from __future__ import annotations
@@ -20,18 +21,22 @@ if TYPE_CHECKING:
     from connector.access.inquiry import Inquiry
     from connector.state import State
 
-ACTIONS: Final = ("grant access", "request access")
+REVOKED: Final = "revoke access"
+ACTIONS: Final = ("grant access", "request access", REVOKED)
+TAKEN: Final = ("ok", "pending")  # outcomes of attempts that Meta took; others changed nothing
 SOON: Final = timedelta(days=14)
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Our record of the last grant or request on an ad account."""
+    """Our record of the last grant or request on an asset; ``seq`` is its audit line, ``business`` who got it."""
 
     at: datetime
     needs_review: bool = False
     reason: str | None = None
     expires: date | None = None
+    seq: int | None = None
+    business: str | None = None
 
     def is_older_than(self, time: object) -> bool:
         """Whether one of Meta's times is not before this record; a missing time is taken for later."""
@@ -40,19 +45,19 @@ class Grant:
         return read is None or read >= self.at.replace(microsecond=0)
 
 
-def recorded_grant(state: State | None, ad_account: str) -> Grant | None:
-    """Find the last grant or request of access to the ad account in the audit chain."""
+def recorded_grant(state: State | None, asset: str) -> Grant | None:
+    """Find the last grant or request of access to the asset in the audit chain."""
     if state is None:
         return None
     query = (
-        sa.select(AUDIT.c.at, AUDIT.c.after, AUDIT.c.reason)
-        .where(AUDIT.c.asset == ad_account, AUDIT.c.action.in_(ACTIONS))
+        sa.select(AUDIT.c.seq, AUDIT.c.at, AUDIT.c.action, AUDIT.c.after, AUDIT.c.reason)
+        .where(AUDIT.c.asset == asset, AUDIT.c.action.in_(ACTIONS), AUDIT.c.outcome.in_(TAKEN))
         .order_by(AUDIT.c.seq.desc())
         .limit(1)
     )
     with state.session() as connection:
         row = connection.execute(query).first()
-    if row is None:
+    if row is None or row.action == REVOKED:
         return None
     after = row.after or {}
     return Grant(
@@ -60,6 +65,8 @@ def recorded_grant(state: State | None, ad_account: str) -> Grant | None:
         needs_review=after.get("requires_admin_approval") is True,
         reason=row.reason,
         expires=_day(after.get("expires")),
+        seq=row.seq,
+        business=after.get("business"),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from connector.audiences.graph import LAG_SECONDS
 from connector.errors import RejectedError, TransientError
 
 if TYPE_CHECKING:
@@ -54,6 +55,9 @@ def create_audience(graph: Graph, ad_account: str, title: str, *, value_based: b
         if error.fault is None or not error.fault.received:
             raise
         found = find_audience(graph, ad_account, title)
+        if found is None:  # Meta's lists lag behind what was made
+            graph.pace.pause(LAG_SECONDS, ad_account)
+            found = find_audience(graph, ad_account, title)
         if found is None:
             raise
         return found

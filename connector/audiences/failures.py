@@ -41,6 +41,11 @@ class Failure:
     fbtrace_id: str | None = None
     texts: tuple[str, ...] = ()
 
+    @property
+    def may_lag(self) -> bool:
+        """Whether the object may be too young for Meta to know it everywhere (meta-graph-api.md, 8 and 10)."""
+        return self.fault.code == 803 or (self.fault.code, self.fault.subcode) == (100, 33)
+
     def error(
         self, where: str, *, account: str | None, secrets: Iterable[str], attempts: int = 1, uncertain: bool = False
     ) -> ConnectorError:

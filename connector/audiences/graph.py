@@ -30,7 +30,7 @@ from connector.audiences.credentials import credentials
 from connector.audiences.failures import Failure, broken, is_about_certificate, read_answer
 from connector.audiences.lines import Lines
 from connector.audiences.pace import Pace, Patience, Wait
-from connector.audiences.request import Body, Call, Request
+from connector.audiences.request import Body, Call, Piece, Request
 from connector.errors import ConfigError, ConnectorError, RejectedError, TransientError
 
 if TYPE_CHECKING:
@@ -47,9 +47,8 @@ _HEADERS: Final = (("Accept", "application/json"), ("Accept-Encoding", "gzip"), 
 _LARGEST_ANSWER: Final = 64 * 1024 * 1024
 _CONNECT_SECONDS: Final = 10.0
 _CLOSING_SECONDS: Final = 10.0
-# What was made a moment ago may not be known everywhere yet (meta-graph-api.md, 8 and 10): asked for again, once.
-_LAGS: Final = frozenset({803, (100, 33)})
-_LAG_SECONDS: Final = 3.0
+LAG_SECONDS: Final = 3.0  # what was made a moment ago may not be known everywhere yet: asked for again so much later,
+_LAG_TRIES: Final = 2  # and so often
 
 
 class _Pieces(httpx.SyncByteStream):
@@ -266,7 +265,7 @@ class Graph:
     def _send(self, request: Request) -> JsonObject:
         checked_path(request.path)
         account = request.account or next(iter(re.findall(r"\Aact_\d+", request.path)), None)
-        tries = 0
+        tries = lags = 0
         last: ConnectorError | None = None
         while True:
             with self.pace.slot(account, after=last, patience=self._patience):
@@ -279,6 +278,10 @@ class Graph:
             last = outcome.error(
                 request.path, account=account, secrets=secrets, attempts=call.attempts, uncertain=call.uncertain
             )
+            if outcome.may_lag and request.path.partition("/")[0] in self._fresh and lags < _LAG_TRIES:
+                lags += 1
+                self.pace.pause(LAG_SECONDS, account, patience=self._patience)
+                continue
             again = self._again(outcome, request, tries)
             if again == "no":
                 raise last
@@ -290,14 +293,11 @@ class Graph:
                 # Code 4 is the app's limit: every account has to wait.
                 self.pace.throttled(headers, None if outcome.fault.code == 4 else account)
             else:
-                lag = _LAG_SECONDS if self._is_fresh(outcome, request) else 0.0
-                self.pace.pause(max(lag, self.pace.back_off(tries - 1)), account, patience=self._patience)
+                self.pace.pause(self.pace.back_off(tries - 1), account, patience=self._patience)
 
     def _again(self, failure: Failure, request: Request, tries: int) -> rules.Retry:
         """Say whether to send that request again: a throttle was certainly not carried out, other failures may have been."""
         rule = failure.rule
-        if self._is_fresh(failure, request):
-            return "yes" if tries == 0 else "no"
         if rule.retry == "delayed":
             return "delayed"
         if rule.retry != "yes" or (failure.fault.received and not request.idempotent):
@@ -305,11 +305,6 @@ class Graph:
         # A large body that fails twice for what may be its size goes back to the caller, who can send less.
         most = 1 if rule.smaller and request.divisible else min(rule.times, self._retries)
         return "yes" if tries < most else "no"
-
-    def _is_fresh(self, failure: Failure, request: Request) -> bool:
-        code = failure.fault.code
-        lags = code in _LAGS or (code, failure.fault.subcode) in _LAGS
-        return lags and request.path.partition("/")[0] in self._fresh
 
     def _attempt(self, request: Request, account: str | None) -> _Answer:
         traffic = self._traffic
@@ -408,3 +403,6 @@ def _transport(origin: Origin, connections: int) -> httpx.HTTPTransport:
             code="config.proxy",
             hint="HTTPS_PROXY looks like http://proxy.example:3128.",
         ) from None
+
+
+__all__ = ["Body", "Call", "Graph", "Piece"]

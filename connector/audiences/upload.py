@@ -15,18 +15,21 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from connector.audiences.answers import read_int
+from connector.audiences.arrival import REPLACE_FINISHED, rows_arrived
 from connector.audiences.bisection import Sent, send_in_parts
-from connector.audiences.graph import Call
+from connector.audiences.request import Call
 from connector.errors import InterruptedRunError, RejectedError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from connector.audiences.answers import JsonObject
     from connector.audiences.batch import Batch
-    from connector.audiences.graph import Graph
+    from connector.audiences.graph import Body, Graph
 
 Operation = Literal["add", "remove", "replace"]
 SESSION_SECONDS = 3600.0  # Meta discards what comes later than 90 minutes: begin anew long before
+REPEATS = 5  # of the first batch of a replacement, which is never sent again unasked
 REPLACE_SECONDS = 5100.0  # a replacement cannot begin anew: stop five minutes before Meta closes it
 
 
@@ -86,6 +89,7 @@ class Upload:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._graph = graph
+        self._audience_id = audience_id
         self._path = f"{audience_id}/{'usersreplace' if operation == 'replace' else 'users'}"
         self._account = account
         self._operation = operation
@@ -143,7 +147,9 @@ class Upload:
         """The last batch goes alone and last; the first one of a replace starts it and goes alone too."""
         while self._pending:
             starts = self._operation == "replace" and len(self._done) == 1
-            if not (last or starts or len(self._pending) >= self._in_flight):
+            # One more than the pace lets run: it is ready when a slot is free, and no heap of batches waits for one.
+            most = min(self._in_flight, self._graph.pace.in_flight(self._account) + 1)
+            if not (last or starts or len(self._pending) >= most):
                 return
             self._settle()
 
@@ -201,20 +207,32 @@ class Upload:
 
         def body() -> tuple[bytes, ...]:  # made after all waiting, so that it never goes into a session that is too old
             nonlocal size, number
-            number = self._numbered(number)
+            # Where the last batch may have arrived, its session is closed: adding and removing go on in a new one.
+            number = self._numbered(number, anew=last and call.uncertain)
             finished = batch.body({"session_id": number[0], "batch_seq": number[1], "last_batch_flag": last})
             size = sum(map(len, finished))
             return finished
 
         call = Call()
-        try:
-            if self._operation != "remove":
-                answer = self._graph.post(self._path, body=body, account=self._account, idempotent=True, call=call)
-            else:
-                answer = self._graph.delete(self._path, body=body, account=self._account, call=call)
-        except RejectedError:
-            self._give_back(number)
-            raise
+        while True:
+            starts = self._operation == "replace" and self._accepted is None
+            try:
+                answer = self._request(body, call, twice=not starts)
+                break
+            except RejectedError:
+                self._give_back(number)
+                raise
+            except TransientError as error:
+                session = number[0] if number is not None else 0
+                arrived = self._arrived(error, session, batch, starts=starts, last=last and call.uncertain)
+                if arrived is not None:
+                    answer = arrived
+                    break
+                if error.fault is not None and error.fault.smaller:
+                    self._give_back(number)
+                if not starts or not _may_repeat(error, call):
+                    raise
+                self._graph.pace.pause(self._graph.pace.back_off(call.retried), self._account)
         self._accepted = self._accepted or batch.first()
         self._closed |= last
         session_id, seq = number or (0, 0)
@@ -228,7 +246,25 @@ class Upload:
             retried=call.retried,
         )
 
-    def _numbered(self, before: tuple[int, int] | None) -> tuple[int, int]:
+    def _request(self, body: Callable[[], Body], call: Call, *, twice: bool) -> JsonObject:
+        if self._operation == "remove":
+            return self._graph.delete(self._path, body=body, account=self._account, call=call)
+        return self._graph.post(self._path, body=body, account=self._account, idempotent=twice, call=call)
+
+    def _arrived(
+        self, error: TransientError, session_id: int, batch: Batch, *, starts: bool, last: bool
+    ) -> JsonObject | None:
+        """Find out whether the batch that begins or ends a replacement has arrived although its answer was lost."""
+        fault = error.fault
+        if self._operation != "replace" or fault is None:
+            return None
+        ends = last and fault.subcode == REPLACE_FINISHED
+        if not ends and not (starts and fault.received and fault.code != 2650):
+            return None
+        rows = rows_arrived(self._graph, self._audience_id, session_id, account=self._account)
+        return {"num_received": rows} if ends or rows >= len(batch) else None
+
+    def _numbered(self, before: tuple[int, int] | None, *, anew: bool = False) -> tuple[int, int]:
         """Give a request its session and number; again the same ones while that session is young enough."""
         with self._lock:
             age = self._clock() - self._session.started
@@ -239,7 +275,7 @@ class Upload:
                         code="replace.window",
                         hint="Meta takes what arrived as the whole audience. Go on with --mode mirror, which has no such limit.",
                     )
-            elif age > SESSION_SECONDS:
+            elif age > SESSION_SECONDS or (anew and before is not None and before[0] == self._session.id):
                 self._session = _Session(_session_id(), self._clock())
             if before is not None and before[0] == self._session.id:
                 return before
@@ -253,6 +289,12 @@ class Upload:
         with self._lock:
             if number is not None and number[0] == self._session.id:
                 self._session.free.append(number[1])
+
+
+def _may_repeat(error: TransientError, call: Call) -> bool:
+    """Say whether a first batch that has not arrived is worth sending again: no word of Meta's on replacements was against it."""
+    fault = error.fault
+    return fault is not None and fault.received and not fault.smaller and fault.code != 2650 and call.retried < REPEATS
 
 
 @dataclass(slots=True)

@@ -8,7 +8,22 @@ from typing import Annotated
 
 import typer
 
-from connector.cli import add, check, demo, explain, export, forget, init, listing, preview, remove, render, start
+from connector.cli import (
+    add,
+    check,
+    demo,
+    explain,
+    export,
+    forget,
+    init,
+    listing,
+    onbehalf,
+    partners,
+    preview,
+    remove,
+    render,
+    start,
+)
 from connector.cli.answer import fail
 from connector.errors import ConfigError
 
@@ -34,6 +49,10 @@ app.add_typer(listing.show, name="show")
 app.add_typer(remove.pause, name="pause")
 app.add_typer(remove.resume, name="resume")
 app.add_typer(remove.remove, name="remove")
+app.add_typer(partners.request, name="request")
+app.add_typer(partners.grant, name="grant")
+app.add_typer(partners.revoke, name="revoke")
+app.add_typer(onbehalf.cancel, name="cancel")
 app.add_typer(start.app, name="start")
 
 

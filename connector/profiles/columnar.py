@@ -57,8 +57,16 @@ class ColumnarFile:
         for frame in pieces:
             yield from as_text(frame, null=self.null, file=self.name).iter_slices(rows)
 
+    def height(self) -> int:
+        """Count the rows, from what the file says of itself.
+
+        Raises:
+            SourceError: ``source.damaged``.
+        """
+        return self._asked(self._counted)
+
     def _slices(self, columns: list[str], rows: int) -> Iterator[pl.DataFrame]:
-        total = self._asked(self._height)
+        total = self.height()
         step = max(rows, SLICE_ROWS // rows * rows)
         for start in range(0, total, step):
             yield self._asked(partial(self._slice, columns, start, step))
@@ -79,7 +87,7 @@ class ColumnarFile:
     def _names(self) -> list[str]:
         return self._scan().collect_schema().names()
 
-    def _height(self) -> int:
+    def _counted(self) -> int:
         return int(self._scan().select(pl.len()).collect().item())
 
     def _slice(self, columns: list[str], start: int, rows: int) -> pl.DataFrame:

@@ -38,7 +38,7 @@ def read_columns(numbers: Digits, plus: Flags, has_region: Flags, regions: Seque
     """Read a column of dialled digits.
 
     Args:
-        numbers: The digits of each row; ``plan`` is the row's index in ``regions``, and any where it has none.
+        numbers: The digits of each row; ``plan`` is the row's index in ``regions``, any number where it has none.
         plus: Whether a plus stands before the digits.
         has_region: Whether the row's numbering plan is known.
         regions: Upper-case codes of regions the library supports.
@@ -63,11 +63,9 @@ def read_columns(numbers: Digits, plus: Flags, has_region: Flags, regions: Seque
     number[national] = home
     number[as_plus], own = np.split(abroad, [len(as_plus)])
     # Difference 2: after 00 the region's own longer prefix wins where the result is valid (0011 in Australia).
-    plain = number[by_own]
-    tried = np.flatnonzero(double_zero[by_own] & (own != plain))
-    wins = _are(are_valid, own[tried], code[len(as_plus) :][tried])
-    own[tried] = np.where(wins, own[tried], plain[tried])
-    number[by_own] = own
+    tried = double_zero[by_own] & (own != number[by_own])
+    tried[tried] = ~_are(are_valid, own[tried], code[len(as_plus) :][tried])
+    number[by_own[~tried]] = own[~tried]
 
     undecided = at_home & double_zero & (own_prefix != 2) & (number == 0)
     undecided[as_plus] |= plus[as_plus] & (double_zero[as_plus] | (code[: len(as_plus)] == 0))
@@ -120,8 +118,6 @@ def _are(what: Callable[[int, pl.Series], Flags], numbers: Ints, codes: Ints) ->
     answer = np.zeros(len(numbers), bool)
     for code in np.unique(codes[numbers > 0]):
         rows = np.flatnonzero((codes == code) & (numbers > 0))
-        answer[rows] = what(
-            int(code),
-            pl.Series(numbers[rows]).cast(pl.String).str.slice(len(str(code))),
-        )
+        national = pl.Series(numbers[rows]).cast(pl.String).str.slice(len(str(code)))
+        answer[rows] = what(int(code), national)
     return answer

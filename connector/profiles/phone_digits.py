@@ -70,11 +70,7 @@ class Digits:
 
     def where(self, condition: Flags, other: Digits) -> Digits:
         """Give these digits where the condition holds and the other ones elsewhere; plans as well."""
-        pairs = (
-            (self.value, other.value),
-            (self.count, other.count),
-            (self.plan, other.plan),
-        )
+        pairs = ((self.value, other.value), (self.count, other.count), (self.plan, other.plan))
         return Digits(*(np.where(condition, ours, theirs) for ours, theirs in pairs))
 
     def by_plan(self, plan: Ints) -> Digits:

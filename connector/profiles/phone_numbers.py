@@ -130,15 +130,14 @@ def _with_double_zero(phone: str, rest: str, region: str | None) -> Reading:
 
 def _without_country(phone: str, text: str) -> Reading:
     """Difference 3: the digits stand as if a plus stood before them; a trunk zero needs a country."""
-    if not _is_readable(phone):
-        return Reading(None, Reason.NOT_POSSIBLE)
+    try:
+        phonenumbers.parse(phone, None)  # always fails: the library tells no number from no country
+    except NumberParseException as error:
+        if error.error_type in (NumberParseException.NOT_A_NUMBER, NumberParseException.TOO_LONG):
+            return Reading(None, Reason.NOT_POSSIBLE)
     if phonenumbers.normalize_digits_only(text[0]) == "0":
         zeros_only = not phonenumbers.normalize_digits_only(text).strip("0")
-        return Reading(
-            None,
-            Reason.NOT_POSSIBLE if zeros_only else Reason.NO_COUNTRY,
-            Rule.NO_COUNTRY,
-        )
+        return Reading(None, Reason.NOT_POSSIBLE if zeros_only else Reason.NO_COUNTRY, Rule.NO_COUNTRY)
     return _read("+" + text, None, Rule.NO_COUNTRY)
 
 
@@ -199,18 +198,6 @@ def _is_mobile(reading: Reading) -> bool:
     if reading.digits is None or reading.number is None:
         return False
     return phonenumbers.number_type(reading.number) in _MOBILE
-
-
-def _is_readable(phone: str) -> bool:
-    """Say whether the library sees a number at all, were the country known."""
-    try:
-        phonenumbers.parse(phone, None)
-    except NumberParseException as error:
-        return error.error_type not in (
-            NumberParseException.NOT_A_NUMBER,
-            NumberParseException.TOO_LONG,
-        )
-    return True
 
 
 def _after_double_zero(text: str) -> str | None:

@@ -32,6 +32,15 @@ def rust(pattern: str) -> str:
     return pattern.replace(r"\d", "[0-9]")
 
 
+def without_groups(pattern: str) -> str:
+    """Let no group of a pattern capture: Rust then finds where a match ends twice as fast.
+
+    >>> without_groups("0(1)(?:2)")
+    '0(?:1)(?:2)'
+    """
+    return re.sub(r"\((?!\?)", "(?:", pattern)
+
+
 @cache
 def literal_and_rest(pattern: str) -> tuple[str, str]:
     """Part a prefix pattern into digits that are one of its alternatives, and the pattern for what begins otherwise.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import phonenumbers
@@ -19,12 +19,13 @@ from phonenumbers import PhoneMetadata
 
 from connector.profiles.phone_digits import Digits, Flags, Ints
 from connector.profiles.phone_numbers import LONGEST, SHORTEST
-from connector.profiles.phone_patterns import bits, first_digits, literal_and_rest, rust
+from connector.profiles.phone_patterns import bits, first_digits, literal_and_rest, rust, without_groups
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
+    from phonenumbers import PhoneNumberDesc
 
 _TEXT = pl.col("text")
 
@@ -124,10 +125,9 @@ class Plans:
         length = self._prefix_length(numbers, lambda plan: plan.prefix)
         bare = numbers.without(length)
         # A rule to put something in is about more than the trunk prefix: a carrier, a 15, a number without area code.
-        for index in np.unique(
-            numbers.plan[self._transforms[numbers.plan] & (length > self._trunk_length[numbers.plan])]
-        ):
-            rows = np.flatnonzero((numbers.plan == index) & (length > self._trunk_length[index]))
+        more = self._transforms[numbers.plan] & (length > self._trunk_length[numbers.plan])
+        for index in np.unique(numbers.plan[more]):
+            rows = np.flatnonzero(more & (numbers.plan == index))
             text = self.all[index].transformed(numbers[rows].text())
             rows = rows[text.is_not_null().to_numpy()]
             transformed = Digits.of(text.drop_nulls(), numbers.plan[rows])
@@ -135,10 +135,7 @@ class Plans:
         touched = np.flatnonzero((bare.count != numbers.count) | (bare.value != numbers.value))
         whole = touched[self.matching(numbers[touched])]
         broken = whole[~self.matching(bare[whole])]
-        bare.value[broken], bare.count[broken] = (
-            numbers.value[broken],
-            numbers.count[broken],
-        )
+        bare.value[broken], bare.count[broken] = numbers.value[broken], numbers.count[broken]
         return bare
 
     def significant(self, numbers: Digits) -> Digits:
@@ -168,15 +165,12 @@ class Plans:
         length = np.array([len(literal) for literal, _ in parts], np.int64)[numbers.plan]
         length = np.where(numbers.leading(length) == value[numbers.plan], length, 0)
         left = np.flatnonzero(length == 0)
-        rows, found = self._matched(numbers[left], [rest for _, rest in parts], _length_of_match)
+        rows, found = self._matched(numbers[left], [without_groups(rest) for _, rest in parts], _length_of_match)
         length[left[rows]] = np.maximum(found - self._tag_length[numbers.plan[left[rows]]], 0)
         return length
 
     def _matched(
-        self,
-        numbers: Digits,
-        patterns: Sequence[str],
-        question: Callable[[pl.Expr, str], pl.Expr],
+        self, numbers: Digits, patterns: Sequence[str], question: Callable[[pl.Expr, str], pl.Expr]
     ) -> tuple[Ints, NDArray[Any]]:
         """Put a question to the rows that may match their plan's pattern, and give these rows and the answers."""
         begins = np.array([first_digits(pattern) for pattern in patterns], np.int64)
@@ -186,10 +180,7 @@ class Plans:
             return rows, rows
         tagged = {f"{plan.tag}(?:{pattern})" for plan, pattern in zip(self.all, patterns, strict=True) if pattern}
         frame = pl.DataFrame({"plan": numbers.plan[rows], "number": numbers[rows].marked()})
-        text = pl.concat_str(
-            pl.lit(self._tags).gather(pl.col("plan")),
-            pl.col("number").cast(pl.String).str.slice(1),
-        )
+        text = pl.concat_str(pl.lit(self._tags).gather(pl.col("plan")), pl.col("number").cast(pl.String).str.slice(1))
         return rows, frame.select(question(text, f"^(?:{'|'.join(sorted(tagged))})")).to_series().to_numpy()
 
 
@@ -226,25 +217,26 @@ def calling_codes() -> Ints:
 
 def metadata_of(code: int, region: str) -> PhoneMetadata:
     """Give the library's metadata of a region, or of a calling code that belongs to none (region 001)."""
-    metadata = PhoneMetadata.metadata_for_region_or_calling_code(code, region)
-    if metadata is None:
-        raise LookupError(region)
-    return metadata
+    return cast("PhoneMetadata", PhoneMetadata.metadata_for_region_or_calling_code(code, region))
 
 
 def shape_of(metadata: PhoneMetadata) -> str:
     """Give the pattern that every number of a region matches."""
-    return rust((metadata.general_desc and metadata.general_desc.national_number_pattern) or "")
+    return rust(_general(metadata).national_number_pattern or "")
+
+
+def _general(metadata: PhoneMetadata) -> PhoneNumberDesc:
+    return cast("PhoneNumberDesc", metadata.general_desc)  # every region has one
 
 
 def _plan(metadata: PhoneMetadata) -> NumberingPlan:
-    general = metadata.general_desc
+    general = _general(metadata)
     return NumberingPlan(
         region=metadata.id,
         code=metadata.country_code or 0,
         general=shape_of(metadata),
-        lengths=tuple(general.possible_length if general else ()),
-        local_lengths=tuple(general.possible_length_local_only if general else ()),
+        lengths=tuple(general.possible_length),
+        local_lengths=tuple(general.possible_length_local_only),
         prefix=rust(metadata.national_prefix_for_parsing or ""),
         transform=re.sub(r"\\(\d)", r"${\1}", metadata.national_prefix_transform_rule or ""),
         abroad=rust(metadata.international_prefix or ""),

@@ -48,7 +48,7 @@ def phone_steps(phone: str, country: str | None) -> list[tuple[str, str]]:
             text = _without_extension(text, country, reading.number)
             steps.append(("drop extension", text))
         steps.append(_dialled(text))
-        steps += _prefixes(steps[-1][1], reading, region_of(country))
+        steps += _prefixes(steps[-1][1], reading.number, reading.rule, region_of(country))
     before = [phone, *(value for _, value in steps)]
     changed = [step for step, value in zip(steps, before, strict=False) if step[1] != value]
     return [*changed, _last(reading, region_of(country))]
@@ -56,11 +56,9 @@ def phone_steps(phone: str, country: str | None) -> list[tuple[str, str]]:
 
 def _without_extension(text: str, country: str | None, number: PhoneNumber) -> str:
     """Give the shortest beginning of a text that is the same number."""
-    for end in range(1, len(text)):
-        shorter = read_phone(text[:end], country).number
-        if shorter is not None and shorter.national_number == number.national_number:
-            return text[:end]
-    return text
+    beginnings = (text[:end] for end in range(1, len(text)))
+    numbers = ((beginning, read_phone(beginning, country).number) for beginning in beginnings)
+    return next((part for part, read in numbers if read and read.national_number == number.national_number), text)
 
 
 def _dialled(text: str) -> tuple[str, str]:
@@ -73,11 +71,8 @@ def _dialled(text: str) -> tuple[str, str]:
     return "digits only", phonenumbers.normalize_digits_only(text)
 
 
-def _prefixes(dialled: str, reading: Reading, region: str | None) -> list[tuple[str, str]]:
+def _prefixes(dialled: str, number: PhoneNumber, rule: Rule, region: str | None) -> list[tuple[str, str]]:
     """Name what stands before the national significant number, outside in."""
-    number = reading.number
-    if number is None:
-        return []
     steps, code = [], str(number.country_code)
     national = phonenumbers.national_significant_number(number)
     if dialled.startswith("00") and number.country_code_source == CountryCodeSource.FROM_NUMBER_WITH_PLUS_SIGN:
@@ -94,7 +89,7 @@ def _prefixes(dialled: str, reading: Reading, region: str | None) -> list[tuple[
         extra = dialled.removeprefix(code).removesuffix(national)
         is_prefix = dialled == code + extra + national
         what = f"national prefix {extra} of {owner}" if is_prefix else f"national rule of {owner}"
-        if reading.rule == Rule.OLD_MEXICAN_MOBILE:
+        if rule == Rule.OLD_MEXICAN_MOBILE:
             what = "the 1 of an old Mexican mobile"
         steps.append((what, code + national))
     return steps

@@ -18,8 +18,10 @@ _PUNCTUATION = [" ", "-", ".", "(", ")", "/", "[", "]"]
 # The library skips to the first plus or digit ("tel: ", "m. ") and drops trailing signs. A semicolon may be RFC 3966.
 _HEAD = r"^[\x00-\x7F&&[^0-9+;]]+"
 _TAIL = r"[\x00-\x7F&&[^0-9A-Za-z#+;]]+$"
-# The unmistakable part of the library's extensions, after a number that ends in a digit or a bracket.
-_EXTENSION = r"^(\+*[0-9][0-9 ().\-/\[\]]*[0-9)])[ ,]*(?:extension|extn|ext|x|#)[.:]? ?[0-9]{1,7}$"
+# The unmistakable part of the library's extensions, after a number that ends in a digit or a bracket. What follows a
+# semicolon is one as well, be it another number. Five digits: behind a 00 that is a plus, three make a number.
+_NUMBER = r"\+*(?:[0-9][ ().\-/\[\]]*){4,}[0-9]\)?"
+_EXTENSION = rf"^({_NUMBER})(?:[ ,]*(?:extension|extn|ext|x|#)[.:]? ?[0-9]{{1,7}}| ?; ?[0-9]{{1,15}})$"
 # A plus after digits begins a second number: the library reads neither, whatever the country. (Behind "/ x" it would.)
 _SECOND_PLUS = r"^[^;x\\]*[1-9][^;x\\]*\+[^;x\\]*[0-9]$"
 # Signs the library takes as punctuation inside a number, and its other plus.
@@ -73,8 +75,5 @@ def _plain(frame: pl.DataFrame, number: pl.Expr, refused: pl.Expr | None = None)
     count = written.str.len_bytes().cast(pl.Int64).fill_null(0) - plus
     value = pl.when(pl.col("is_short") & count.is_between(3, MOST)).then(written.cast(pl.Int64, strict=False))
     return frame.select(
-        value=value,
-        count=count,
-        plus=plus,
-        refused=pl.col("is_short").fill_null(value=False) & pl.col("refused"),
+        value=value, count=count, plus=plus, refused=pl.col("is_short").fill_null(value=False) & pl.col("refused")
     )

@@ -23,16 +23,7 @@ if TYPE_CHECKING:
 
     from connector.profiles.phone_digits import Flags
 
-_SPECIAL = (
-    "premium_rate",
-    "toll_free",
-    "shared_cost",
-    "voip",
-    "personal_number",
-    "pager",
-    "uan",
-    "voicemail",
-)
+_SPECIAL = ("premium_rate", "toll_free", "shared_cost", "voip", "personal_number", "pager", "uan", "voicemail")
 _TEXT = pl.col("text")
 
 
@@ -104,11 +95,7 @@ def _claims(code: int, region: str) -> pl.Expr:
 def _is_of_a_type(code: int, region: str) -> pl.Expr:
     """Say whether a number fits a region's general description and one of its types."""
     metadata = metadata_of(code, region)
-    kinds = [
-        *_SPECIAL,
-        "fixed_line",
-        *([] if metadata.same_mobile_and_fixed_line_pattern else ["mobile"]),
-    ]
+    kinds = [*_SPECIAL, "fixed_line", *([] if metadata.same_mobile_and_fixed_line_pattern else ["mobile"])]
     return _fits(metadata.general_desc) & _fits(*(getattr(metadata, kind) for kind in kinds))
 
 

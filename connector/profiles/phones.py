@@ -56,10 +56,7 @@ def read_phones(phones: pl.Series, countries: pl.Series) -> pl.DataFrame:
     asked = np.flatnonzero(undecided)
     if len(asked):
         told = _ask_library(phones.gather(asked), countries.gather(asked))
-        digits, reason = (
-            digits.scatter(asked, told["digits"]),
-            reason.scatter(asked, told["reason"]),
-        )
+        digits, reason = (digits.scatter(asked, told["digits"]), reason.scatter(asked, told["reason"]))
     return pl.DataFrame({"digits": digits, "reason": reason})
 
 
@@ -68,10 +65,7 @@ def _read(written: pl.DataFrame, is_read: Flags, countries: pl.Series) -> Column
     names = countries.unique()
     region_of_name = [region_of(name) for name in names]
     regions = sorted({region for region in region_of_name if region})
-    index = pl.Series(
-        [regions.index(region) if region else -1 for region in region_of_name],
-        dtype=pl.Int64,
-    )
+    index = pl.Series([regions.index(region) if region else -1 for region in region_of_name], dtype=pl.Int64)
     plan = countries.replace_strict(names, index, return_dtype=pl.Int64).to_numpy()[is_read]
     read = written.with_columns(pl.col("value").fill_null(0))  # numpy makes a column with nulls one of floats
     value, count, plus = (read[name].to_numpy()[is_read] for name in ("value", "count", "plus"))
@@ -95,10 +89,4 @@ def _ask_library(phones: pl.Series, countries: pl.Series) -> pl.DataFrame:
         pl.Series("digits", [r.digits for r in readings], pl.String),
         pl.Series("reason", [r.reason and r.reason.value for r in readings], pl.String),
     )
-    return rows.join(
-        told,
-        on=["country", "phone"],
-        how="left",
-        nulls_equal=True,
-        maintain_order="left",
-    )
+    return rows.join(told, on=["country", "phone"], how="left", nulls_equal=True, maintain_order="left")

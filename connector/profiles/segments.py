@@ -31,10 +31,14 @@ MATCHED_BY = ("EMAIL", "PHONE", "EXTERN_ID")
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Profiles that the predicate let through, as text; ``unparsable`` counts, per column, cells ``where`` could not read."""
+    """Profiles that the predicate let through, as text.
+
+    ``unparsable`` counts, per column, cells ``where`` could not read; ``scanned`` the rows before the predicate.
+    """
 
     frame: pl.DataFrame
     unparsable: dict[str, int]
+    scanned: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +59,10 @@ class Segment:
         columns = dict.fromkeys([*self.mapping.columns, *(self.predicate.columns if self.predicate else ())])
         for frame in self.source.frames(list(columns), rows=rows):
             if self.predicate is None:
-                yield Chunk(frame, {})
+                yield Chunk(frame, {}, frame.height)
             else:
                 mask, unparsable = self.predicate.mask(frame)
-                yield Chunk(frame.filter(mask), unparsable)
+                yield Chunk(frame.filter(mask), unparsable, frame.height)
 
 
 def open_segment(config: Config, name: str) -> Segment:

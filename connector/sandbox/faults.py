@@ -11,7 +11,9 @@ from typing import Any
 from connector.sandbox.refusals import Refusal
 
 WAYS = frozenset({"error", "html", "hang", "drop_before", "drop_after", "truncate", "slow"})
-FIELDS = frozenset({"edge", "method", "after", "times", "do", "error", "status", "headers", "seconds", "body"})
+FIELDS = frozenset(
+    {"edge", "method", "after", "times", "do", "error", "status", "headers", "seconds", "body", "holding"}
+)
 ERROR_FIELDS = frozenset(
     {"code", "error_subcode", "is_transient", "message", "type", "error_user_title", "error_user_msg", "error_data"}
 )
@@ -26,7 +28,8 @@ class ControlError(Exception):
 class Fault:
     """One scripted fault. ``edge`` or ``method`` ``None`` means any; ``times`` ``None`` means for ever.
 
-    ``seconds`` is the length of ``slow`` and ``hang`` (0: a hang lasts until the client goes away).
+    ``seconds`` is the length of ``slow`` and ``hang`` (0: a hang lasts until the client goes away). With ``holding`` only
+    calls count whose body holds that text: a row that sinks its batch.
     """
 
     do: str
@@ -39,6 +42,7 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     body: str | None = None
+    holding: str | None = None
     seen: int = 0
     fired: int = 0
 
@@ -78,11 +82,13 @@ class Faults:
 
     items: list[Fault] = field(default_factory=list)
 
-    def take(self, edge: str, method: str, among: frozenset[str] = WAYS) -> Fault | None:
+    def take(self, edge: str, method: str, among: frozenset[str] = WAYS, *, body: bytes = b"") -> Fault | None:
         """Count this call against every matching fault and return the first that fires, if any does."""
         due: Fault | None = None
         for fault in self.items:
             if fault.do not in among or fault.edge not in {None, edge} or fault.method not in {None, method}:
+                continue
+            if fault.holding is not None and fault.holding.encode() not in body:
                 continue
             fault.seen += 1
             spent = fault.times is not None and fault.fired >= fault.times
@@ -128,6 +134,7 @@ def _read_fault(number: int, item: Any) -> Fault:
         headers=_headers(item.get("headers"), number),
         seconds=_seconds(item.get("seconds", 0), number),
         body=item["body"] if isinstance(item.get("body"), str) else None,
+        holding=item["holding"] if isinstance(item.get("holding"), str) and item["holding"] else None,
     )
 
 

@@ -269,13 +269,8 @@ class Connection(asyncio.BufferedProtocol):
     def _write(self, answer: Answer, request: Request) -> None:
         body = json.dumps(answer.value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
         headers = {"content-type": "application/json; charset=UTF-8", "content-length": len(body), **answer.headers}
-        self._send_head(answer.status, [f"{name}: {value}" for name, value in headers.items()])
-        self._transport.write(body)
+        self._transport.write(_head(answer.status, [f"{name}: {value}" for name, value in headers.items()]) + body)
         self._next(request)
-
-    def _send_head(self, status: int, lines: list[str]) -> None:
-        first = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"
-        self._transport.write("\r\n".join([first, *lines, "", ""]).encode("latin-1", "replace"))
 
     def _next(self, request: Request) -> None:
         """Make room for the next request, whose first bytes may be here already."""
@@ -290,7 +285,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _refuse(self, status: HTTPStatus) -> None:
         self._sink.received.errors += 1
-        self._send_head(status, ["content-length: 0", "connection: close"])
+        self._transport.write(_head(status, ["content-length: 0", "connection: close"]))
         self._transport.close()
 
     async def _through_app(self, request: Request) -> None:
@@ -313,13 +308,18 @@ class Connection(asyncio.BufferedProtocol):
         async def send(message: Any) -> None:
             if message["type"] == "http.response.start":
                 lines = [f"{name.decode('latin-1')}: {value.decode('latin-1')}" for name, value in message["headers"]]
-                self._send_head(message["status"], lines)
+                self._transport.write(_head(message["status"], lines))
             else:
                 self._transport.write(message["body"])
 
         await self._app(scope, receive, send)
         if not self._transport.is_closing():
             self._next(request)
+
+
+def _head(status: int, lines: list[str]) -> bytes:
+    first = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"
+    return "\r\n".join([first, *lines, "", ""]).encode("latin-1", "replace")
 
 
 def serve(port: int = 0, *, host: str = "127.0.0.1", latency_ms: int = 0, ready: Ready | None = None) -> None:

@@ -98,7 +98,7 @@ class GraphApp:
         request, wrong = read_request(scope, body)
         edge = edge_of(world, request.segments)
         world.count(edge)
-        fault = world.faults.take(edge, request.method)
+        fault = world.faults.take(edge, request.method, body=body)
         if fault is not None:
             early = await _act_out(fault, receive)
             if early is not None:

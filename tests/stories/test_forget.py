@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
+from tests.by_hand import digest_of, sha
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
+    from pathlib import Path
 
     Members = Callable[[], list[dict[str, Any]]]
     Run = Callable[..., Any]
-
-
-def sha(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 MARY = {"EXTERN_ID": "1", "EMAIL": sha("mary@example.com"), "PHONE": sha("16505551212"), "FN": sha("mary"), "COUNTRY": sha("us")}  # fmt: skip
 RENE = {"EXTERN_ID": "2", "EMAIL": sha("rene@example.org"), "PHONE": sha("33639981234"), "FN": sha("rené"), "COUNTRY": sha("fr")}  # fmt: skip
 AIKO = {"EXTERN_ID": "3", "EMAIL": sha("aiko@example.net"), "FN": sha("愛子"), "COUNTRY": sha("jp")}
 RAW = ("Mary@Example.com", "mary@example.com", "6505551212", "(650) 555-1212", MARY["EMAIL"], MARY["PHONE"])
-
-
-def digest_of(people: Iterable[dict[str, str]]) -> str:
-    """The order-free digest of contract.md §6, computed here on its own."""
-    total = 0
-    for one in people:
-        text = json.dumps(sorted(one.items()), separators=(",", ":"), ensure_ascii=False)
-        total += int(hashlib.sha256(text.encode()).hexdigest(), 16)
-    return f"{total % 2**256:064x}"
 
 
 def add(run: Run, sandbox: dict[str, Any], name: str = "demo", title: str = "People") -> None:
@@ -79,7 +67,7 @@ def everything_written(folder: Path) -> bytes:
         ("--external-id", "1"),
     ],
 )
-def test_whoever_is_forgotten_leaves_by_any_identifier_and_stays_out_in_every_mode(
+def test_whoever_is_forgotten_leaves_by_any_identifier(
     workspace: Path, sandbox: dict[str, Any], members: Members, run: Run, words: tuple[str, ...]
 ) -> None:
     add(run, sandbox)
@@ -87,6 +75,14 @@ def test_whoever_is_forgotten_leaves_by_any_identifier_and_stays_out_in_every_mo
     (place,) = forget(run, *words)["places"]
     assert (place["outcome"], place["profiles"], place["destination"]) == ("removed", 1, "demo")
     assert held(members) == just(RENE, AIKO)
+
+
+def test_whoever_is_forgotten_stays_out_in_every_mode(
+    workspace: Path, sandbox: dict[str, Any], members: Members, run: Run
+) -> None:
+    add(run, sandbox)
+    export(run, "people")
+    forget(run, "--email", "mary@example.com")
     for mode in ("add", "mirror", "replace"):
         data = export(run, "people", "--mode", mode, "--yes", "--allow-shrink")
         assert data["profiles"]["skipped"]["suppressed"] == 1, mode
@@ -108,3 +104,189 @@ def test_values_may_come_by_stdin_and_nothing_of_them_is_written_or_printed(
         assert bytes.fromhex(digest)[7::-1] not in said, "the ledger's words are little-endian"
     assert bytes.fromhex(RENE["EMAIL"])[7::-1] in said, "so this looks where digests are"
     assert held(members) == just(RENE, AIKO)
+
+
+def test_somebody_who_shares_an_identifier_keeps_it_and_only_the_person_goes(
+    workspace: Path, sandbox: dict[str, Any], members: Members, run: Run
+) -> None:
+    """A family's phone: who is forgotten by e-mail goes by it, and the phone stays with the other one."""
+    with (workspace / "people.csv").open("a", encoding="utf-8") as people:
+        people.write("4,tom@example.com,(650) 555-1212,Tom,US,yes\n")
+    tom = {**MARY, "EXTERN_ID": "4", "EMAIL": sha("tom@example.com"), "FN": sha("tom")}
+    add(run, sandbox)
+    export(run, "people")
+    (place,) = forget(run, "--email", "mary@example.com")["places"]
+    assert (place["profiles"], place["identifiers"]) == (1, 2), "by e-mail and external id"
+    assert held(members) == just(RENE, AIKO, tom)
+
+
+def test_every_audience_and_every_segment_in_it_is_cleared_and_an_id_ties_a_second_address_to_the_person(
+    workspace: Path, sandbox: dict[str, Any], members: Members, run: Run
+) -> None:
+    (workspace / "work.csv").write_text(
+        "id,email,phone,first_name,country,consent\n1,mary@work.example,,Mary,US,yes\n9,zoe@example.com,,Zoe,US,yes\n",
+        encoding="utf-8",
+    )
+    config = workspace / "connector.yaml"
+    segment = "segments:\n  work: {from: work.csv, mapping: crm, to: [demo], mode: mirror}\n"
+    config.write_text(config.read_text(encoding="utf-8").replace("segments:\n", segment), encoding="utf-8")
+    zoe = {"EXTERN_ID": "9", "EMAIL": sha("zoe@example.com"), "FN": sha("zoe"), "COUNTRY": sha("us")}
+    add(run, sandbox)
+    add(run, sandbox, "other", "Others")
+    export(run, "people")
+    export(run, "people", "--to", "other")
+    export(run, "work")
+    certificate = forget(run, "--email", "mary@example.com")
+    found = {place["destination"]: place["profiles"] for place in certificate["places"]}
+    assert found == {"demo": 2, "other": 1}
+    assert (held(members), held(members, "Others")) == (just(RENE, AIKO, zoe), just(RENE, AIKO))
+    assert export(run, "work")["profiles"]["skipped"]["suppressed"] == 1
+    assert held(members) == just(RENE, AIKO, zoe)
+
+
+def test_the_certificate_leads_to_runs_and_an_audit_line(workspace: Path, sandbox: dict[str, Any], run: Run) -> None:
+    add(run, sandbox)
+    export(run, "people")
+    certificate = forget(run, "--external-id", "1")
+    (place,) = certificate["places"]
+    assert certificate["asked"] == {"external_id": 1}
+    kept = run("show", "run", place["run"], "--json").envelope["data"]["run"]
+    assert (kept["status"], kept["report"]["rows"]["removed"]) == ("ok", place["identifiers"])
+    assert sum(batch["rows"] for batch in kept["batches"]) == place["identifiers"] == 3
+    line = run("show", "audit", "--json").envelope["data"]["audit"][-1]
+    assert (line["action"], line["outcome"]) == ("forget", "ok")
+    assert line["after"]["removed"] == {place["audience_id"]: place["run"]}
+    assert run("check", "audit").exit_code == 0
+
+
+def test_whoever_is_in_no_audience_is_marked_all_the_same(
+    workspace: Path, sandbox: dict[str, Any], members: Members, run: Run
+) -> None:
+    add(run, sandbox)
+    assert forget(run, "--email", "mary@example.com")["places"] == []
+    assert export(run, "people")["profiles"]["skipped"]["suppressed"] == 1
+    assert held(members) == just(RENE, AIKO)
+    assert "None of the 1 audiences holds them" in run("forget", "--email", "mary@example.com", "--yes").out
+
+
+@pytest.mark.parametrize("mode", ["mirror", "add", "replace", "remove"])
+def test_what_a_pause_leaves_open_is_named_and_the_next_export_finishes_it_in_every_mode(
+    workspace: Path, sandbox: dict[str, Any], members: Members, run: Run, mode: str
+) -> None:
+    add(run, sandbox)
+    export(run, "people")
+    run("pause", "destination", "demo")
+    (place,) = forget(run, "--email", "mary@example.com", exit_code=7)["places"]
+    assert (place["outcome"], place["code"], place["destination"]) == ("open", "destination.paused", "demo")
+    assert held(members) == just(MARY, RENE, AIKO)
+    run("resume", "destination", "demo")
+    # Mary is no longer in the source, so that nothing but the forgetting takes her out.
+    (workspace / "people.csv").write_text(
+        "id,email,phone,first_name,country,consent\n3,aiko@example.net,,愛子,JP,true\n", encoding="utf-8"
+    )
+    export(run, "people", "--mode", mode, "--yes", "--allow-shrink")
+    left = {"mirror": [AIKO], "add": [RENE, AIKO], "replace": [AIKO], "remove": [RENE]}[mode]
+    assert held(members) == just(*left)
+    assert forget(run, "--email", "mary@example.com")["places"] == []
+
+
+def test_without_a_token_it_stays_open_and_typing_it_again_finishes(
+    workspace: Path, sandbox: dict[str, Any], members: Members, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(run, sandbox)
+    export(run, "people")
+    with monkeypatch.context() as lost:
+        lost.delenv("CONNECTOR_TOKEN")
+        (place,) = forget(run, "--phone", "+16505551212", exit_code=7)["places"]
+    assert (place["outcome"], place["code"]) == ("open", "token.missing")
+    (place,) = forget(run, "--phone", "+16505551212")["places"]
+    assert place["outcome"] == "removed"
+    assert held(members) == just(RENE, AIKO)
+
+
+def test_an_audience_whose_destination_was_removed_is_out_of_reach(
+    workspace: Path, sandbox: dict[str, Any], run: Run
+) -> None:
+    add(run, sandbox)
+    export(run, "people")
+    run("remove", "destination", "demo")
+    (place,) = forget(run, "--email", "mary@example.com", exit_code=7)["places"]
+    assert (place["outcome"], place["destination"]) == ("out_of_reach", None)
+    shown = run("forget", "--email", "mary@example.com", "--yes")
+    assert f"out of reach {place['audience_id']}" in shown.out
+
+
+def test_a_refusal_while_taking_out_leaves_the_mark_and_the_ledger_so_that_again_finishes(
+    workspace: Path, sandbox: dict[str, Any], members: Members, run: Run
+) -> None:
+    """As a crash between mark and removal: nobody gets out again, and the same command goes on."""
+    add(run, sandbox)
+    export(run, "people")
+    fault = {"edge": "users", "method": "DELETE", "after": 1, "do": "error", "error": {"code": 368}}
+    httpx.post(f"{sandbox['base_url']}/_sandbox/faults", json={"faults": [fault]}).raise_for_status()
+    (place,) = forget(run, "--email", "mary@example.com", exit_code=7)["places"]
+    assert (place["outcome"], place["code"]) == ("open", "graph.blocked")
+    (place,) = forget(run, "--email", "mary@example.com")["places"]
+    assert (place["outcome"], place["profiles"]) == ("removed", 1)
+    assert held(members) == just(RENE, AIKO)
+
+
+def test_a_value_that_is_none_is_refused_and_never_repeated(workspace: Path, run: Run) -> None:
+    for words in (("--email", "mary at example"), ("--phone", "secret-000"), ("--email", "")):
+        done = run("forget", *words, "--yes", "--json")
+        assert (done.exit_code, done.envelope["error"]["code"]) == (2, "forget.value")
+        assert words[1] not in (done.out + done.err) or not words[1]
+    line = run("forget", "--stdin", "--yes", "--json", stdin="email a@example.com\nmary@example.com\n")
+    assert (line.exit_code, line.envelope["error"]["code"], line.envelope["error"]["line"]) == (2, "forget.line", 2)
+    assert "example.com" not in line.out + line.err
+    assert run("forget", "--yes").exit_code == 2
+
+
+def test_without_a_yes_nothing_happens(workspace: Path, sandbox: dict[str, Any], members: Members, run: Run) -> None:
+    add(run, sandbox)
+    export(run, "people")
+    unsure = run("forget", "--email", "mary@example.com", "--json")
+    assert (unsure.exit_code, unsure.envelope["error"]["code"]) == (8, "forget.not_confirmed")
+    assert export(run, "people")["profiles"]["skipped"]["suppressed"] == 0
+    assert held(members) == just(MARY, RENE, AIKO)
+
+
+def test_a_phone_that_means_two_numbers_wants_a_country(workspace: Path, sandbox: dict[str, Any], run: Run) -> None:
+    french = (workspace / "mappings" / "crm.yaml").read_text(encoding="utf-8").replace("US", "FR")
+    (workspace / "mappings" / "fr.yaml").write_text(french, encoding="utf-8")
+    unclear = run("forget", "--phone", "06 39 98 12 34", "--yes", "--json")
+    assert (unclear.exit_code, unclear.envelope["error"]["code"]) == (2, "forget.country")
+    assert "98 12" not in unclear.out + unclear.err
+    assert forget(run, "--phone", "06 39 98 12 34", "--country", "FR")["asked"] == {"phone": 1}
+
+
+@pytest.mark.parametrize("mode", ["mirror", "add", "replace", "remove"])
+def test_a_member_who_is_suppressed_later_is_taken_out_in_every_mode(
+    workspace: Path, sandbox: dict[str, Any], members: Members, run: Run, mode: str
+) -> None:
+    """Matched on digests: the list names Mary by a hash, and she has left the source."""
+    add(run, sandbox)
+    export(run, "people")
+    (workspace / "left.csv").write_text(f"phone\n{MARY['PHONE']}\n", encoding="utf-8")
+    with (workspace / "connector.yaml").open("a", encoding="utf-8") as config:
+        config.write("suppress:\n  - {from: left.csv, mapping: crm}\n")
+    (workspace / "people.csv").write_text(
+        "id,email,phone,first_name,country,consent\n3,aiko@example.net,,愛子,JP,true\n", encoding="utf-8"
+    )
+    export(run, "people", "--mode", mode, "--yes", "--allow-shrink")
+    left = {"mirror": [AIKO], "add": [RENE, AIKO], "replace": [AIKO], "remove": [RENE]}[mode]
+    assert held(members) == just(*left)
+    again = export(run, "people", "--mode", "add", "--allow-shrink")
+    assert again["rows"]["to_remove"] == 0, "the ledger knows that she is out"
+
+
+def test_removing_takes_out_those_without_consent_too(
+    workspace: Path, sandbox: dict[str, Any], members: Members, run: Run
+) -> None:
+    add(run, sandbox)
+    export(run, "people")
+    (workspace / "people.csv").write_text(
+        "id,email,phone,first_name,country,consent\n3,aiko@example.net,,愛子,JP,no\n", encoding="utf-8"
+    )
+    export(run, "people", "--mode", "remove", "--allow-shrink")
+    assert held(members) == just(MARY, RENE)
