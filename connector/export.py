@@ -51,8 +51,9 @@ def export_segment(config: Config, name: str, *, to: str | None = None, options:
         mode = options.mode or config.segment(name).mode
         refuse_paused(state, destination.name)
         with connected(
-            config, destination, stop=options.stop, max_wait=options.max_wait, on_wait=options.on_wait
-        ) as graph:
+            config, destination, stop=options.stop, max_wait=options.max_wait, on_wait=options.on_wait,
+            most=options.in_flight, pace=options.pace, read_timeout=options.read_timeout,
+        ) as graph:  # fmt: skip
             options.on_progress(Progress("checking access", Tally(), 0.0))
             allow(check_access(graph, destination, state=state, **own_app()))
             segment = open_segment(config, name)

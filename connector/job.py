@@ -8,25 +8,26 @@ import threading
 import time
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from connector.audiences.estimate import Load, plan_for, seconds_per_call
 from connector.audiences.ledger import Ledger, open_ledger
 from connector.audiences.ledger_book import LedgerBook
 from connector.audiences.ledger_files import open_ledger_files
 from connector.errors import GuardError, InterruptedRunError, SourceError
 from connector.ledger_key import BYTES, make_ledger_key, read_ledger_key
-from connector.report import Progress, Report, Tally
+from connector.report import Plan, Progress, Report, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from connector.audiences.graph import Graph
-    from connector.audiences.pace import Wait
+    from connector.audiences.pace import Pace, Wait
     from connector.config import Config, Mode
     from connector.profiles.segments import Segment
     from connector.state import Destination, State
 
-IN_FLIGHT = 4
+IN_FLIGHT = 16
 
 
 @dataclass(slots=True)
@@ -35,8 +36,10 @@ class Options:
 
     ``limit`` sends at most that many rows. ``full`` sends everyone, the unchanged too, and begins a new ledger where the old
     one cannot be read. ``replace_confirmed`` allows mode ``replace`` to wipe members that we did not send. ``workers`` frames
-    are normalised and hashed at once. ``max_wait`` bounds all waiting for Meta together. ``stop`` is set to end the run between batches. ``on_progress`` is called often, in the calling thread; ``on_wait`` whenever Meta makes
-    us wait, in any thread.
+    are normalised and hashed at once. ``in_flight`` requests are under way at most: the pace begins with four and adapts.
+    ``max_wait`` bounds all waiting for Meta together; ``pace`` replaces the pace that those two describe. ``read_timeout``
+    is in seconds without a byte of an answer. ``stop`` is set to end the run between batches. ``on_progress`` is called
+    often, in the calling thread; ``on_wait`` whenever Meta makes us wait, in any thread.
     """
 
     mode: Mode | None = None
@@ -48,9 +51,27 @@ class Options:
     in_flight: int = IN_FLIGHT
     workers: int = field(default_factory=lambda: min(4, os.cpu_count() or 1))
     max_wait: timedelta = timedelta(hours=2)
+    read_timeout: float = 120.0
+    pace: Pace | None = None
     on_progress: Callable[[Progress], None] = lambda _: None
     on_wait: Callable[[Wait], None] = lambda _: None
     stop: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(slots=True)
+class Meter:
+    """How much of a known whole is done: ``total`` and ``done`` in the same unit."""
+
+    total: int
+    done: Callable[[], int]
+    began: float = field(default_factory=time.monotonic)
+
+    def left(self) -> float | None:
+        """Say how many seconds are left if it goes on like this; nothing while too little is done to tell."""
+        done = self.done()
+        if done * 50 < self.total:
+            return None
+        return (time.monotonic() - self.began) * max(0, self.total - done) / max(1, done)
 
 
 @dataclass(slots=True)
@@ -69,17 +90,25 @@ class Job:
     tally: Tally = field(default_factory=Tally)
     started: float = field(default_factory=time.monotonic)
     warnings: list[str] = field(default_factory=list)
+    loads: list[Load] = field(default_factory=list)  # of a plan: what it would send
+    meter: Meter | None = None
     stops: list[GuardError] = field(default_factory=list)  # of a plan: what an export would refuse
 
     def tell(self, stage: str) -> None:
         """Show how far the run is."""
-        self.options.on_progress(Progress(stage, self.tally, time.monotonic() - self.started))
+        left = self.meter.left() if self.meter is not None else None
+        self.options.on_progress(Progress(stage, self.tally, time.monotonic() - self.started, left))
 
     def between_frames(self, stage: str) -> None:
         """Show how far the run is, and stop when asked to: nothing is under way between two frames of the source."""
         self.tell(stage)
         if self.options.stop.is_set():
             raise InterruptedRunError("stopped while reading", hint="Run the same command again to go on.")
+
+    def measured(self) -> list[dict[str, Any] | None]:
+        """Give the reports of the destination's finished runs, newest first."""
+        runs = self.state.runs(limit=100)
+        return [r.report for r in runs if r.destination == self.destination.name and r.status in {"ok", "partial"}]
 
     def before_batch(self) -> None:
         """Stop between two batches when the lock is lost or an admin stepped in."""
@@ -128,10 +157,20 @@ class Job:
             dry_run=self.run_id is None,
             max_invalid=self.config.workspace.guards.max_invalid,
             warnings=tuple(self.warnings),
+            plan=self._plan() if self.run_id is None else None,
         )
         if check:
             report.check()
         return report
+
+    def _plan(self) -> Plan:
+        pace, account = self.graph.pace, self.destination.ad_account
+        return plan_for(
+            self.loads,
+            limited=pace.limited(account),
+            seconds_per_call=seconds_per_call(self.measured()),
+            least=time.monotonic() - self.started + pace.delay(account),
+        )
 
 
 def refuse_paused(state: State, name: str) -> None:

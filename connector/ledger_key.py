@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from connector.errors import ConfigError, SourceError
@@ -50,7 +49,7 @@ def read_ledger_key(root: Path, *, ledger_exists: bool, make: bool = True) -> by
 
 
 def make_ledger_key(root: Path) -> bytes:
-    """Make a new key file, readable by its owner only; an existing one stays, unless it is damaged."""
+    """Make a new key file, readable by its owner only; an existing one stays."""
     path = root / ".connector" / "key"
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     key = secrets.token_bytes(BYTES)
@@ -62,23 +61,16 @@ def make_ledger_key(root: Path) -> bytes:
     try:
         os.link(beside, path)  # fails when another process was quicker: then its key is the key
     except FileExistsError:
-        with suppress(SourceError):
-            return _read(path)
-        beside.replace(path)
+        return _read(path)
     finally:
-        beside.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    os.fsync(folder)  # a key that a power cut takes away is a lost ledger
-    os.close(folder)
+        beside.unlink()
     return key
 
 
 def _read(path: Path) -> bytes:
-    text = path.read_text(encoding="ascii", errors="replace").strip()
+    text = path.read_text(encoding="ascii").strip()
     if not re.fullmatch(r"[0-9a-f]{64}", text):
         raise SourceError(
-            f"the ledger's key in {path} is damaged",
-            code="ledger.key",
-            hint="Bring it back from a copy. Or export once with --full to begin a new ledger with a new key.",
+            f"the ledger's key in {path} is damaged", code="ledger.key", hint="Bring it back from a copy."
         )
     return bytes.fromhex(text)

@@ -6,6 +6,7 @@ Owns the order of the fates and the counting. Sees people on one side and hashes
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ from connector.audiences.suppression import PersonSet
 from connector.hashing import Hashed, hash_columns
 from connector.in_order import in_order
 from connector.profiles.fingerprints import Fingerprints
+from connector.profiles.losses import Losses
 from connector.profiles.mapping import ROW
 from connector.profiles.match_keys import PLAIN
 from connector.profiles.segments import suppressed_keys
@@ -140,18 +142,25 @@ def prepare(
     The first of these that holds is a profile's fate: no identifier, bad value, suppressed or forgotten, duplicate.
     ``workers`` threads normalise and hash ahead; what depends on order is done here, frame after frame.
     """
-    for done in in_order(lambda some: _transform(some, mapping, value_based=value_based), candidates, workers=workers):
-        done.skip(done.no_identifier, tally, "no_identifier")
-        done.skip(done.bad_value, tally, "bad_value")
-        hashed = done.hashed
-        out = never.hits(hashed) | forgotten.hits(hashed)
-        hashed = _keep(done, hashed, ~_of_whole_profile(hashed, out), tally, "suppressed")
-        columns = hashed_codes(hashed)
-        hashed = _keep(done, hashed, duplicates.firsts(Hashed(hashed), hashed[ROW], columns), tally, "duplicate")
-        yield _counted(done, hashed, tally)
+    losses = Losses(mapping.settings)
+    try:
+        for done in in_order(partial(_transform, mapping, value_based=value_based), candidates, workers=workers):
+            done.skip(done.no_identifier, tally, "no_identifier")
+            done.skip(done.bad_value, tally, "bad_value")
+            hashed = done.hashed
+            out = never.hits(hashed) | forgotten.hits(hashed)
+            hashed = _keep(done, hashed, ~_of_whole_profile(hashed, out), tally, "suppressed")
+            columns = hashed_codes(hashed)
+            hashed = _keep(done, hashed, duplicates.firsts(Hashed(hashed), hashed[ROW], columns), tally, "duplicate")
+            blanks = losses.add(done.keys, hashed[AT])
+            tally.count_cells(hashed.height, {code: blanks[code] for code in hashed.columns if code in blanks})
+            yield _counted(done, hashed, tally)
+    finally:
+        sent = set(tally.cells)
+        tally.explain_blanks({code: why for code, why in losses.reasons().items() if code in sent})
 
 
-def _transform(some: Candidates, mapping: Mapping, *, value_based: bool) -> _Transformed:
+def _transform(mapping: Mapping, some: Candidates, *, value_based: bool) -> _Transformed:
     keys = mapping.keys_of(some.frame)
     values = keys.values.with_row_index(AT)
     identified = values.filter(mapping.identified(values))
@@ -171,8 +180,6 @@ def _counted(done: _Transformed, hashed: pl.DataFrame, tally: Tally) -> Prepared
     tally.eligible += rows_of_profiles.len()
     tally.extra += hashed.height - rows_of_profiles.len()
     tally.to_add += hashed.height
-    losses = done.keys.losses(hashed[AT])
-    tally.count_cells(hashed.height, {c: losses.get(c, {}) for c in hashed.columns if c not in {ROW, AT}})
     begins = hashed[ROW] != hashed[ROW].shift(1)
     profiles = begins.fill_null(value=False).cum_sum().cast(pl.UInt32)
     return Prepared(

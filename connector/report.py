@@ -56,16 +56,17 @@ class Tally:
         if self.rejects is not None:
             self.rejects.note(reason, rows, ids)
 
-    def count_cells(self, rows: int, losses: dict[str, dict[str, int]]) -> None:
-        """Add ``rows`` rows to send, of whose cells ``losses`` (key → reason → cells) are blank."""
-        for code, reasons in losses.items():
+    def count_cells(self, rows: int, blanks: dict[str, int]) -> None:
+        """Add ``rows`` rows to send, with so many blank cells of each key; why they are blank comes later."""
+        for code, count in blanks.items():
+            self.cells.setdefault(code, Cells()).sent += rows - count
+
+    def explain_blanks(self, reasons: dict[str, Counter[str]]) -> None:
+        """Say why the cells that were not sent are blank: key → reason → cells, for all rows together."""
+        for code, counted in reasons.items():
             cells = self.cells.setdefault(code, Cells())
-            cells.sent += rows - sum(reasons.values())
-            for reason, count in reasons.items():
-                if reason == "blank":
-                    cells.blank += count
-                else:
-                    cells.dropped[reason] += count
+            cells.blank = counted["blank"]
+            cells.dropped = Counter({reason: count for reason, count in counted.items() if reason != "blank" and count})
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,29 +10,36 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 
 from connector.audiences.batch import batches, json_rows
 from connector.audiences.ledger_rows import ledger_rows
 from connector.audiences.upload import Receipt, Upload
-from connector.hashing import Hashed
-from connector.preparation import Prepared, hashed_codes
-from connector.profiles.fingerprints import Fingerprints
+from connector.preparation import hashed_codes
+from connector.rejects import REJECTED
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterable, Iterator
 
+    import polars as pl
     from numpy.typing import NDArray
 
     from connector.audiences.graph import Graph
     from connector.audiences.ledger import Ledger
     from connector.audiences.removals import Removal
     from connector.audiences.upload import Operation, Outcome
+    from connector.preparation import Prepared
     from connector.report import Tally
     from connector.state import Destination, State
 
-PART_ROWS = 50_000  # rows to gather before they are entered: each part costs two syncs to disk and one to the database
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part of the ledger under way: where each profile's rows end among all rows sent, and its row in the source."""
+
+    part: int
+    ends: NDArray[np.int64]
+    numbers: pl.Series
 
 
 @dataclass(slots=True)
@@ -48,7 +55,7 @@ class Sender:
     stop: threading.Event
     before_batch: Callable[[], None]
     tell: Callable[[str], None]
-    _part_ends: list[tuple[int, NDArray[np.int64]]] = field(default_factory=list)
+    _part_ends: list[_Part] = field(default_factory=list)
     _rows: int = 0
 
     def add(
@@ -61,12 +68,19 @@ class Sender:
         replace: bool = False,
     ) -> None:
         """Send rows to add; each is in the ledger before it leaves. With ``limit``, the rest is read and counted only."""
-        rows = self._entered(self._cut(prepared, limit), ledger, schema)
-        outcome = self._upload("replace" if replace else "add", rows, schema, on_rows=lambda n: self._hold(ledger, n))
+        rows = self._entered(prepared, ledger, schema, limit)
+        outcome = self._upload(
+            "replace" if replace else "add",
+            rows,
+            schema,
+            on_rows=lambda n: self._hold(ledger, n),
+            on_refused=lambda places: self._refuse(ledger, places),
+        )
         if outcome.missing:
             ledger.doubt_this_run()
-        self.tally.invalid = min(outcome.invalid, outcome.rows - outcome.missing)
-        self.tally.added = outcome.rows - outcome.missing - self.tally.invalid
+        invalid = min(outcome.invalid, outcome.rows - outcome.missing)
+        self.tally.invalid = invalid + outcome.refused
+        self.tally.added = outcome.rows - outcome.missing - invalid
 
     def remove(self, removals: Iterable[Removal]) -> bool:
         """Send rows to take out, a session for each schema; true when Meta received all of them."""
@@ -74,7 +88,7 @@ class Sender:
         for removal in removals:
             outcome = self._upload("remove", iter([json_rows(removal.rows, removal.schema)]), removal.schema)
             self.tally.removed -= outcome.missing
-            whole = whole and not outcome.missing
+            whole = whole and not outcome.missing and not outcome.refused
         return whole
 
     def _upload(
@@ -83,6 +97,7 @@ class Sender:
         rows: Iterator[pl.Series],
         schema: tuple[str, ...],
         on_rows: Callable[[int], None] = lambda _: None,
+        on_refused: Callable[[list[int]], None] = lambda _: None,
     ) -> Outcome:
         upload = Upload(
             self.graph,
@@ -92,6 +107,7 @@ class Sender:
             in_flight=self.in_flight,
             on_receipt=lambda receipt: self._count(operation, receipt),
             on_rows=on_rows,
+            on_refused=on_refused,
             before_batch=self.before_batch,
             stop=self.stop,
         )
@@ -116,59 +132,44 @@ class Sender:
             self.tally.added += receipt.rows
         self.tell("removing" if operation == "remove" else "sending")
 
-    def _cut(self, prepared: Iterable[Prepared], limit: int | None) -> Iterator[Prepared]:
-        """Let through at most ``limit`` rows, and read on."""
-        sent = 0
-        for some in prepared:
-            mine = some if limit is None else some.head(max(0, limit - sent))
-            sent += mine.rows.height
-            if mine.rows.height:
-                yield mine
-
-    def _entered(self, prepared: Iterable[Prepared], ledger: Ledger, schema: tuple[str, ...]) -> Iterator[pl.Series]:
-        """Give the rows as JSON, each part entered in the ledger first."""
+    def _entered(
+        self, prepared: Iterable[Prepared], ledger: Ledger, schema: tuple[str, ...], limit: int | None
+    ) -> Iterator[pl.Series]:
+        """Give the rows as JSON, each frame entered in the ledger first."""
         today = datetime.now(UTC).date()
-        for some in gathered(prepared):
-            rows = ledger_rows(some.rows, some.profiles, some.prints, hashed_codes(some.rows), sent=today)
+        for some in prepared:
+            mine = some if limit is None else some.head(max(0, limit - self._rows))
+            if not mine.rows.height:
+                continue
+            rows = ledger_rows(mine.rows, mine.profiles, mine.prints, hashed_codes(mine.rows), sent=today)
             ends = self._rows + np.cumsum(rows["rows"].to_numpy(), dtype=np.int64)
-            self._part_ends.append((ledger.intend(rows), ends))
+            self._part_ends.append(_Part(ledger.intend(rows), ends, mine.numbers))
             self._rows = int(ends[-1])
-            yield json_rows(some.rows, schema)
+            yield json_rows(mine.rows, schema)
+
+    def _refuse(self, ledger: Ledger, places: list[int]) -> None:
+        """Count rows that Meta refuses, and let their profiles count as not sent: the next run tries again."""
+        self.tally.invalid += len(places)
+        begin = 0
+        for one in self._part_ends:
+            mine = [place for place in places if begin <= place < one.ends[-1]]
+            begin = int(one.ends[-1])
+            if mine:
+                profiles = np.unique(np.searchsorted(one.ends, mine, side="right"))
+                rows = ledger.doubt_rows(one.part, profiles.tolist())
+                if self.tally.rejects is not None:
+                    self.tally.rejects.note(REJECTED, one.numbers[profiles], rows["external_id"])
 
     def _hold(self, ledger: Ledger, acknowledged: int) -> None:
         """Confirm the profiles whose rows are all among the first ``acknowledged``."""
         held: dict[int, int] = {}
         while self._part_ends:
-            part, ends = self._part_ends[0]
-            whole = int(np.searchsorted(ends, acknowledged, side="right"))
+            one = self._part_ends[0]
+            whole = int(np.searchsorted(one.ends, acknowledged, side="right"))
             if whole:
-                held[part] = whole
-            if whole < len(ends):
+                held[one.part] = whole
+            if whole < len(one.ends):
                 break
             self._part_ends.pop(0)
         if held:
             ledger.hold(held)
-
-
-def gathered(prepared: Iterable[Prepared], *, rows: int = PART_ROWS) -> Iterator[Prepared]:
-    """Put small frames together, so that a part of the ledger is worth its file."""
-    waiting: list[Prepared] = []
-    for some in prepared:
-        waiting.append(some)
-        if sum(one.rows.height for one in waiting) >= rows:
-            yield _joined(waiting)
-            waiting = []
-    if waiting:
-        yield _joined(waiting)
-
-
-def _joined(some: list[Prepared]) -> Prepared:
-    if len(some) == 1:
-        return some[0]
-    first = np.cumsum([0, *(one.prints.height for one in some)])
-    profiles = [one.profiles + int(start) for one, start in zip(some, first, strict=False)]
-    return Prepared(
-        Hashed(pl.concat([one.rows for one in some])),
-        pl.concat(profiles).cast(pl.UInt32),
-        Fingerprints(pl.concat([one.prints for one in some])),
-    )

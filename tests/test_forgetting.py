@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 import sqlalchemy as sa
-from tests.by_hand import sha
 
 from connector import Config, ConfigError, InterruptedRunError, SourceError, State, export_segment, forget_person
 from connector.audiences.lock import audience_lock
 from connector.schema import FORGETTING, FORGOTTEN, LOCKS
+from tests.by_hand import sha
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

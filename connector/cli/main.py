@@ -75,7 +75,7 @@ def options(
 def main() -> None:
     """Run the command line; leaves with the exit codes of contract.md §3."""
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="connector", standalone_mode=False)
     except typer.Exit as leaving:
         code = leaving.exit_code
     except typer.Abort:

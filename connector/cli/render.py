@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from typing import TYPE_CHECKING, Any, Self
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from connector.report import Progress, Report
 
 LINE_EVERY = 5.0  # seconds between progress lines where there is no terminal
+LEAST_LEFT = 2.0
 LEAST_WAIT = 2.0  # seconds: shorter waits are not worth a line
 WAIT_WORDS = {
     "throttled": "Meta asks us to wait",
@@ -125,7 +127,7 @@ def report(done: Report) -> RenderableType:
     if planned and not t.to_add and not t.to_remove:
         parts.append("An export would send nothing: the audience holds just these profiles already.")
     elif planned:
-        parts.append(f"An export would take {_some(t.to_add, 'row')} in {_some(-(-t.to_add // 10_000), 'request')}.")
+        parts += _plan(done)
     else:
         rate = f", {t.read / done.seconds:,.0f} profiles a second" if done.seconds else ""
         again = f" ({t.batches_retried} repeated)" if t.batches_retried else ""
@@ -137,6 +139,20 @@ def report(done: Report) -> RenderableType:
             " below 100 matched people it cannot be used.", style="dim",
         ))  # fmt: skip
     return Group(*parts)
+
+
+def _plan(done: Report) -> list[RenderableType]:
+    t, plan = done.tally, done.plan
+    what = _some(t.to_add, "row") + (f" and take out {t.to_remove:,}" if t.to_remove else "")
+    if plan is None:
+        return [f"An export would send {what}."]
+    said: list[RenderableType] = [
+        f"An export would send {what}: {_some(plan.calls, 'request')}, {_size(plan.bytes)}, about {_span(plan.seconds)} at"
+        " this account's pace."
+    ]
+    if plan.limited:
+        said.append("Meta gives the app Limited access here: some 20 requests in five minutes. Full access lifts that.")
+    return said
 
 
 def _fates(done: Report) -> RenderableType:
@@ -207,6 +223,17 @@ def _size(count: int) -> str:
     return f"{count:.1f} GB"
 
 
+def _span(seconds: float) -> str:
+    """Write a length of time, coarsely.
+
+    >>> _span(3.2), _span(200), _span(9000)
+    ('4 s', '4 min', '2.5 h')
+    """
+    if seconds < 90:
+        return f"{math.ceil(max(seconds, 1))} s"
+    return f"{math.ceil(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
 class ProgressLine:
     """Shows how far a run is: one live line on a terminal, else a plain line every few seconds, on stderr."""
 
@@ -247,6 +274,8 @@ class ProgressLine:
             if t.read
             else f"{progress.stage} …"
         )
+        if progress.left is not None and progress.left >= LEAST_LEFT:
+            words += f", about {_span(progress.left)} left"
         if self._live is not None:
             self._live.update(Text(words, style="cyan"))
         elif time.monotonic() - self._said >= LINE_EVERY:

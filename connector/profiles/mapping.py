@@ -15,7 +15,7 @@ from pydantic import AliasChoices, BaseModel, Field, create_model, model_validat
 from connector.config import Words
 from connector.errors import ConfigError, did_you_mean
 from connector.profiles.match_keys import MATCH_KEYS
-from connector.profiles.normalise import Settings, normalise, reasons
+from connector.profiles.normalise import Settings, normalise
 from connector.profiles.words import consent_given
 from connector.yaml_file import Place, StrictModel, read_yaml
 
@@ -85,34 +85,6 @@ class Keys:
 
     values: pl.DataFrame
     raw: pl.DataFrame
-    settings: Settings
-
-    def losses(self, positions: pl.Series) -> dict[str, dict[str, int]]:
-        """Count, for the rows at ``positions``, the blank cells of every key by reason; looks at blank cells only."""
-        counted: dict[str, dict[str, int]] = {}
-        birth: tuple[int, dict[str, int]] | None = None  # year, month and day of one attribute are blank together
-        for code in self.values.columns[1:]:
-            at = positions.filter(self.values[code].is_null().gather(positions))
-            whole_date = code not in self.raw.columns
-            if whole_date and birth is not None and birth[0] == at.len():
-                counted[code] = birth[1]
-                continue
-            counted[code] = self._reasons(code, at) if at.len() else {}
-            if whole_date:
-                birth = at.len(), counted[code]
-        return counted
-
-    def _reasons(self, code: str, at: pl.Series) -> dict[str, int]:
-        origin = code if code in self.raw.columns else "DOB"
-        nothing = int(self.raw[origin].is_null().gather(at).sum())
-        found = {"blank": nothing} if nothing else {}
-        rest = at.filter(self.raw[origin].is_not_null().gather(at))
-        if rest.len():
-            columns = list(dict.fromkeys([origin, *(["COUNTRY"] if "COUNTRY" in self.raw.columns else [])]))
-            why = reasons(self.raw.select(columns)[rest], self.values.select(code)[rest], self.settings)[code]
-            for reason, count in why.value_counts().iter_rows():
-                found[reason] = found.get(reason, 0) + count
-        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +161,7 @@ class Mapping:
         if extra:
             values = pl.concat([values, *extra]).sort(ROW, maintain_order=True)
             raw = raw[values[ROW]]
-        return Keys(values, raw, self.settings)
+        return Keys(values, raw)
 
     def _raw(self, code: str, attribute: Attribute) -> pl.Expr:
         if attribute.value is not None:

@@ -271,7 +271,7 @@ def test_an_admin_who_pauses_stops_a_run_between_two_requests(
         out, _ = process.communicate(timeout=WITHIN)
     answer = json.loads(out)
     assert (process.returncode, answer["status"], answer["error"]["code"]) == (8, "refused", "destination.paused")
-    assert held(sandbox)[0] == 2 * BATCH
+    assert held(sandbox)[0] in {2 * BATCH, 3 * BATCH}  # a request may have been let through just before
     assert run("resume", "destination", "demo").exit_code == 0
     assert run(*EXPORT).exit_code == 0
     assert held(sandbox) == everybody
