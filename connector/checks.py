@@ -27,5 +27,5 @@ def check_access(config: Config, destination: str, *, fresh: bool = False) -> Ga
     """
     with State.open(config.state_url) as state:
         known = state.destination(destination)
-        with connected(config, known) as graph:
+        with connected(config, known, state=state) as graph:
             return gate.check_access(graph, known, state=state, fresh=fresh, **own_app())

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from connector.access.cache import forget_access
 from connector.access.connection import connected, own_app
 from connector.access.data_terms import DATA_TERMS_VERSION
-from connector.access.gate import BEFORE_AUDIENCE, allow, check_access
+from connector.access.decision import admit
+from connector.access.gate import BEFORE_AUDIENCE, check_access
+from connector.access.token_store import drop_token
 from connector.audiences.audience import create_audience, delete_audience, find_audience, read_audience
 from connector.errors import AccessError, ConfigError, GuardError
 from connector.state import AuditEntry, Destination, State, actor_name, now
@@ -82,13 +84,16 @@ def add_destination(config: Config, wish: DestinationWish) -> Destination:
     check_wish(wish)
     with State.open(config.state_url) as state:
         draft = _draft(state, wish)
-        with connected(config, draft) as graph:
+        with connected(config, draft, state=state) as graph:
             if wish.audience is not None:
                 # What kind of audience it is can be asked only after access is proved, and is part of the proof.
-                allow(check_access(graph, draft, state=state, without=BEFORE_AUDIENCE, **own_app()))
+                before = check_access(graph, draft, state=state, without=BEFORE_AUDIENCE, **own_app())
+                if not before.allowed:
+                    admit(before, draft, state, purpose="add destination")
                 draft = _as_it_is(graph, draft)
             new = wish.new_audience is not None
-            allow(check_access(graph, draft, state=state, for_new_audience=new, **own_app()))
+            report = check_access(graph, draft, state=state, for_new_audience=new, **own_app())
+            admit(report, draft, state, purpose="add destination")
             found = _audience(graph, state, draft, wish)
         state.audit(
             AuditEntry(
@@ -107,10 +112,11 @@ def remove_destination(config: Config, name: str, *, delete_at_meta: bool = Fals
     with State.open(config.state_url) as state:
         destination = state.destination(name)
         if delete_at_meta and destination.audience_id is not None:
-            with connected(config, destination) as graph:
+            with connected(config, destination, state=state) as graph:
                 _delete_audience(graph, destination.audience_id)
         state.remove_destination(name)
         forget_access(state, name)
+        drop_token(state, name)
         state.audit(
             AuditEntry(
                 action="remove destination",

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING
 
 from connector.access.cache import forget_access
 from connector.access.connection import connected, own_app
+from connector.access.decision import admit
 from connector.access.gate import allow, check_access
 from connector.audiences.lock import audience_lock
 from connector.errors import ConfigError, ConnectorError, GuardError
 from connector.job import Job, Options, refuse_paused
 from connector.profiles.segments import Segment, open_segment
 from connector.refresh import carry_out
+from connector.rejects import Rejects, rejects_folder
 from connector.report import Progress, Report, Tally
 from connector.state import AuditEntry, State
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from connector.state import Destination, Run, RunStatus
 
 
+RUNS_WITH_REJECTS = 20  # of each segment, the newest; older lists are dropped
 ACCESS_CHANGED = frozenset({190, 200, 368})  # what the gate remembers is no longer so: access.md §2
 
 
@@ -51,11 +54,15 @@ def export_segment(config: Config, name: str, *, to: str | None = None, options:
         mode = options.mode or config.segment(name).mode
         refuse_paused(state, destination.name)
         with connected(
-            config, destination, stop=options.stop, max_wait=options.max_wait, on_wait=options.on_wait,
+            config, destination, state=state, stop=options.stop, max_wait=options.max_wait, on_wait=options.on_wait,
             most=options.in_flight, pace=options.pace, read_timeout=options.read_timeout,
         ) as graph:  # fmt: skip
             options.on_progress(Progress("checking access", Tally(), 0.0))
-            allow(check_access(graph, destination, state=state, **own_app()))
+            report = check_access(graph, destination, state=state, **own_app())
+            if options.dry_run:
+                allow(report)  # a plan writes nothing
+            else:
+                admit(report, destination, state, purpose="export")
             segment = open_segment(config, name)
             _check_fit(segment, destination)
             job = Job(config, segment, destination, mode, graph, state, options)
@@ -76,7 +83,7 @@ def _run(job: Job) -> Report:
     run = job.state.start_run(
         segment=job.segment.name, destination=job.destination.name, mode=job.mode, audience_id=audience_id
     )
-    job.run_id = run.id
+    job.run_id, job.tally.rejects = run.id, Rejects()
     status: RunStatus = "failed"
     code: str | None = "bug"
     try:
@@ -96,11 +103,21 @@ def _run(job: Job) -> Report:
 
 
 def _record_end(job: Job, run: Run, status: RunStatus, code: str | None) -> None:
+    _keep_rejects(job, run)
     shown = job.report(check=False).to_json()
     job.state.end_run(run.id, status=status, report=shown, error_code=code)
     after = {"run": run.id, "segment": run.segment, "mode": run.mode, **shown["rows"]}
     entry = AuditEntry(action="export", outcome=status, asset=run.audience_id, after=after, source=job.destination.name)
     job.state.audit(entry)
+
+
+def _keep_rejects(job: Job, run: Run) -> None:
+    older = [one.id for one in job.state.runs(limit=2 * RUNS_WITH_REJECTS, segment=run.segment)[RUNS_WITH_REJECTS:]]
+    if job.tally.rejects is not None:
+        try:
+            job.tally.rejects.write(rejects_folder(job.config.root), run.id, older=older)
+        except OSError as error:
+            job.warnings.append(f"The list of rejects could not be written: {error.strerror}.")
 
 
 def _confirm_replace(job: Job) -> None:

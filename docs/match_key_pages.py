@@ -20,7 +20,7 @@ from connector.profiles.steps import explain, explain_many
 
 ROOT = Path(__file__).parents[1]
 VECTORS = ROOT / "docs" / "reference" / "match-key-vectors.json"
-FILES = ("meta_examples", "blanks_and_digests", "email", "names", "gender", "dates", "places", "plain_keys")
+FILES = ("meta_examples", "blanks_and_digests", "email", "names", "gender", "dates", "places", "phone", "plain_keys")
 TODAY = dt.date(2025, 11, 21)
 """The day on which the cases about dates are true."""
 

@@ -6,11 +6,12 @@ before the caller confirmed. Source: access.md §3.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from connector.access.access_change import AccessWish, Attempt, Change, Confirm, Manner, Outcome, Waiting
+from connector.access.access_change import AccessWish, Action, Attempt, Change, Confirm, Manner, Outcome, Waiting
 from connector.access.cache import forget_access
 from connector.access.capability import UNAVAILABLE
 from connector.access.desk import Desk, Speaker, open_desk
@@ -33,7 +34,7 @@ from connector.errors import AccessError, ConfigError, ConnectorError, GuardErro
 from connector.state import AuditEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from connector.audiences.graph import Graph
     from connector.config import Config
@@ -79,8 +80,9 @@ def grant_access(config: Config, wish: AccessWish, speaker: Speaker, manner: Man
     asset, tasks = asset_of(wish.kind, wish.asset), tasks_of(wish.kind, wish.tasks)
     agency = Party(business_of(wish.business or ""))
     with open_desk(config, speaker, fresh=manner.fresh) as desk:
-        known = _owned(desk, asset)
-        graph = _graph_for(desk, asset)
+        with _recorded(desk, "grant access", asset, agency, wish):
+            known = _owned(desk, asset)
+            graph = _graph_for(desk, asset)
         rows = _Rows(desk, asset, graph)
         agency = replace(agency, name=rows.name_of(agency.id) or _name_of(desk, agency.id))
         change = Change(
@@ -101,10 +103,10 @@ def revoke_access(config: Config, wish: AccessWish, speaker: Speaker, manner: Ma
     """Take a business's access to an asset back, as its owner or as that business itself. Errors as for a request."""
     asset, agency = asset_of(wish.kind, wish.asset), Party(business_of(wish.business or ""))
     with open_desk(config, speaker, fresh=manner.fresh) as desk:
-        known = read_asset(desk.graph, asset)
-        if agency.id not in desk.businesses:  # giving back what we borrowed needs no ownership
-            known = _owned(desk, asset)
-        graph = _graph_for(desk, asset)
+        with _recorded(desk, "revoke access", asset, agency, wish):
+            # Giving back what we borrowed needs no ownership.
+            known = read_asset(desk.graph, asset) if agency.id in desk.businesses else _owned(desk, asset)
+            graph = _graph_for(desk, asset)
         rows = _Rows(desk, asset, graph)
         before = rows.of(agency.id)
         if before is None and rows.read:
@@ -229,6 +231,18 @@ def _is_confirmed(graph: Graph, change: Change) -> bool:
         lent = graph.pages(f"{change.agency.id}/client_ad_accounts", fields="id", limit=100)
         return any(one.get("id") == change.asset.id for one in lent)
     return row is not None and row.status == "confirmed" and set(change.tasks) <= set(row.tasks)
+
+
+@contextmanager
+def _recorded(desk: Desk, action: Action, asset: Asset, agency: Party, wish: AccessWish) -> Iterator[None]:
+    """Write down an attempt that ends before there is a change to speak of."""
+    try:
+        yield
+    except AccessError as error:
+        tasks, end = tuple(wish.tasks), wish.expires
+        change = Change(action, asset, None, None, agency, tasks, wish.reason, end, agency.id)
+        _audit(desk, change, "refused", error=error)
+        raise
 
 
 def _owned(desk: Desk, asset: Asset) -> KnownAsset:

@@ -201,7 +201,7 @@ def access(
 def _access(config: Config, destination: Destination, state: State, *, fresh: bool, language: Language = "en") -> Part:
     """Run the gate; a refusal is found, not raised."""
     try:
-        with connected(config, destination) as graph:
+        with connected(config, destination, state=state) as graph:
             report = check_access(graph, destination, state=state, fresh=fresh, language=language, **own_app())
     except ConnectorError as error:
         data = {"destination": destination.name, "allowed": False, "error": _problem(error)}
@@ -225,27 +225,40 @@ def _refuse_paused(destination: Destination) -> None:
 
 
 @app.command("audit", epilog="Example: connector check audit")
-def audit(workspace: Workspace = HERE, as_json: Json = False) -> None:
-    """Prove that nobody changed the audit lines: every line's hash, and its link to the line before."""
+def audit(
+    head: Annotated[
+        str | None, typer.Option("--head", metavar="HASH", help="A head noted earlier: it must still be in the chain.")
+    ] = None,
+    workspace: Workspace = HERE,
+    as_json: Json = False,
+) -> None:
+    """Prove that nobody changed the audit lines or took one out: every line's hash, and its link to the line before.
+
+    Lines cut off the end leave a whole chain: note the head now and then, elsewhere, and give it with --head.
+    """
 
     def work() -> Answer:
         with State.open(Config.load(workspace).state_url) as state:
-            return _audit(state.audit_lines()).answer()
+            return _audit(state.audit_lines(), noted=head).answer()
 
     respond("check audit", work, as_json=as_json)
 
 
-def _audit(lines: Sequence[dict[str, Any]]) -> Part:
+def _audit(lines: Sequence[dict[str, Any]], *, noted: str | None = None) -> Part:
     broken = broken_at(lines)
+    if broken is None and noted is not None and noted not in {FIRST_PREV, *(line["hash"] for line in lines)}:
+        broken = len(lines) + 1
     head = str(lines[-1]["hash"]) if lines else FIRST_PREV
     data = {"lines": len(lines), "intact": broken is None, "broken_at": broken, "head": head}
-    if broken is None and not lines:
+    if not lines and broken is None:
         return Part(data, f"{MARKS['ok']} no audit line yet")
     if broken is None:
         text = f"{MARKS['ok']} {_counted(len(lines), 'audit line')}, the chain is intact"
         return Part(data, f"{text}\n[dim]  head {head}: keep it elsewhere to notice lines cut off the end[/]")
+    lost = broken > len(lines)
+    what = "lines were cut off the end" if lost else "it, or one before it, was changed, added or taken out"
     problem = GuardError(
-        f"the audit chain is broken at line {broken}: it, or one before it, was changed, added or taken out",
+        f"the audit chain is broken at line {broken}: {what}",
         code="audit.broken",
         hint="Compare the state database with a backup before you trust a line from there on: connector show audit",
     )

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
 
 import polars as pl
 import typer
 from rich.console import Group
 
-from connector.access.connection import connected
+from connector.access.connection import DEFAULT_TOKEN_ENV, connected
+from connector.access.token_store import stored_token
 from connector.audiences.audience import list_audiences
 from connector.cli import render
 from connector.cli.answer import Answer, respond
-from connector.cli.options import HERE, Json, Workspace
+from connector.cli.options import HERE, Json, Workspace, read_span
 from connector.config import Config
 from connector.profiles.mapping import read_mapping
 from connector.rejects import REJECTED, read_rejects, rejects_folder
 from connector.state import Destination, Run, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 list_ = typer.Typer(help="List what there is.", no_args_is_help=True)
 show = typer.Typer(help="Show one thing whole.", no_args_is_help=True)
@@ -213,8 +218,14 @@ def show_destination(
     def work() -> Answer:
         with State.open(Config.load(workspace).state_url) as state:
             known = asdict(state.destination(name))
+            kept = stored_token(state, name)
         rows = [(field.replace("_", " "), value) for field, value in known.items() if value not in (None, "", False)]
-        return Answer({"destination": known}, render.table(("DESTINATION", ""), rows, empty=""))
+        if kept is not None and known["token_env"] == DEFAULT_TOKEN_ENV:
+            ends = f", ends {kept.expires_at:%Y-%m-%d}" if kept.expires_at else ""
+            rows = [row for row in rows if row[0] != "token env"]
+            rows.append(("token", f"stored, encrypted, of user {kept.user_id}{ends}"))
+        data = {"destination": known, "stored_token": kept.to_json() if kept else None}
+        return Answer(data, render.table(("DESTINATION", ""), rows, empty=""))
 
     respond("show destination", work, as_json=as_json)
 
@@ -267,17 +278,43 @@ def _rejects(run: Run, kept: pl.DataFrame, limit: int) -> Answer:
     return Answer({"run": run.id, "rejects": listed, "kept": kept.height, "counted": counted}, Group(shown, more))
 
 
-@show.command("audit", epilog="Example: connector show audit")
-def show_audit(workspace: Workspace = HERE, as_json: Json = False) -> None:
-    """Show who did what: the hash-chained audit lines."""
+@show.command("audit", epilog="Example: connector show audit --destination loyalty --since 30d")
+def show_audit(
+    destination: Annotated[str | None, typer.Option("--destination", help="Only lines about this one.")] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="WHEN", help="A day (2026-11-01), or a span up to now (30d).")
+    ] = None,
+    workspace: Workspace = HERE,
+    as_json: Json = False,
+) -> None:
+    """Show who did what, when and why: the hash-chained audit lines, oldest first."""
 
     def work() -> Answer:
+        first = _moment(since) if since else ""
         with State.open(Config.load(workspace).state_url) as state:
-            known = state.audit_lines()
-        rows = [(a["seq"], a["at"][:19], a["actor"], a["action"], a["source"], a["outcome"]) for a in known]
-        return Answer(
-            {"audit": known},
-            render.table(("#", "AT (UTC)", "ACTOR", "ACTION", "SUBJECT", "OUTCOME"), rows, empty="Nothing yet."),
-        )
+            about = None if destination is None else _about(state, destination)
+            lines = [a for a in state.audit_lines() if a["at"] >= first and (about is None or about(a))]
+        rows = [
+            (a["seq"], a["at"][:19], a["actor"], a["action"], a["source"], a["asset"], a["outcome"], a["reason"])
+            for a in lines
+        ]
+        columns = ("#", "AT (UTC)", "ACTOR", "ACTION", "SUBJECT", "ASSET", "OUTCOME", "REASON")
+        return Answer({"audit": lines}, render.table(columns, rows, empty="Nothing yet."))
 
     respond("show audit", work, as_json=as_json)
+
+
+def _about(state: State, destination: str) -> Callable[[dict[str, Any]], bool]:
+    """Say which lines are about a destination: its own, and those on its ad account and audience that name no other."""
+    known = next((one for one in state.destinations() if one.name == destination), None)
+    assets = {known.ad_account, known.audience_id} - {None} if known else set()
+    return lambda line: line["source"] == destination or (line["source"] is None and line["asset"] in assets)
+
+
+def _moment(since: str) -> str:
+    """Read ``--since`` as the text that audit times are kept in."""
+    try:
+        at = datetime.fromisoformat(since)
+    except ValueError:
+        at = datetime.now(UTC) - read_span(since, "--since")
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

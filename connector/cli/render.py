@@ -70,6 +70,12 @@ def note(message: str) -> None:
     _err().print(Text(message, style="dim"))
 
 
+def address(url: str) -> None:
+    """Say an address beside the result, whole: a line break would spoil it."""
+    sys.stderr.write(url + "\n")
+    sys.stderr.flush()
+
+
 def envelope(command: str, status: str, exit_code: int, data: dict[str, Any], error: ConnectorError | None) -> None:
     """Print the JSON envelope of contract.md §3."""
     shown = {
