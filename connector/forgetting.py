@@ -15,7 +15,8 @@ import numpy as np
 import polars as pl
 
 from connector.access.connection import connected, own_app
-from connector.access.gate import allow, check_access
+from connector.access.decision import admit
+from connector.access.gate import check_access
 from connector.audiences.erasure import Erasure, Found
 from connector.audiences.ledger import open_ledger
 from connector.audiences.ledger_book import LedgerBook
@@ -246,8 +247,9 @@ class _Forgetting:
     ) -> Place:
         refuse_paused(self.state, destination.name)
         audience_id = str(destination.audience_id)
-        with connected(self.config, destination, stop=self.stop) as graph:
-            allow(check_access(graph, destination, state=self.state, **own_app()))
+        with connected(self.config, destination, state=self.state, stop=self.stop) as graph:
+            report = check_access(graph, destination, state=self.state, **own_app())
+            admit(report, destination, self.state, purpose="forget")
             run = self.state.start_run(
                 segment=RUN_NAME, destination=destination.name, mode="remove", audience_id=audience_id
             )
@@ -268,8 +270,8 @@ class _Forgetting:
                 raise
             finally:
                 tally = Tally(to_remove=erasure.sent, removed=erasure.removed)
-                report = Report(run.id, RUN_NAME, destination.name, "remove", audience_id, None, tally, 0.0)
-                self.state.end_run(run.id, status=status, report=report.to_json(), error_code=code)
+                done = Report(run.id, RUN_NAME, destination.name, "remove", audience_id, None, tally, 0.0)
+                self.state.end_run(run.id, status=status, report=done.to_json(), error_code=code)
         profiles = sum(len(one.numbers) for one in found)
         return Place(
             audience_id,

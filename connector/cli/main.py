@@ -11,6 +11,7 @@ import typer
 from connector.cli import (
     add,
     check,
+    connect,
     demo,
     explain,
     export,
@@ -39,6 +40,8 @@ app.command("demo", epilog="Example: connector demo")(demo.demo)
 app.command("init", epilog="Example: connector init ~/audiences")(init.init)
 app.command("explain", epilog='Example: connector explain phone "06 12 34 56 78" --country FR')(explain.explain_value)
 app.command("forget", epilog="Example: connector forget --external-id 4711 --yes")(forget.forget)
+app.command("connect", epilog="Example: connector connect loyalty")(connect.connect)
+app.command("disconnect", epilog="Example: connector disconnect loyalty")(connect.disconnect)
 app.add_typer(add.app, name="add")
 app.add_typer(check.app, name="check")
 app.add_typer(preview.app, name="preview")
