@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from connector.audiences.estimate import most_rows_to_replace
 from connector.errors import GuardError
+from connector.profiles.size_hint import rows_hint
 from connector.state import AuditEntry
 
 if TYPE_CHECKING:
@@ -25,6 +27,30 @@ def check_shrink(job: Job, *, members: int, gone: int) -> None:
             job,
             "guard.max_shrink",
             f"{gone:,} of {members:,} profiles would leave the audience, more than guards.max_shrink ({most:.0%}) allows",
+        )
+
+
+def check_replace_fits(job: Job) -> None:
+    """Refuse to begin a replacement that cannot end before Meta closes its window: what had arrived would be the audience.
+
+    Where a cheap estimate leaves a doubt, the source is read once to count.
+    """
+    limited = job.graph.pace.limited(job.destination.ad_account)
+    most = most_rows_to_replace(job.measured(), limited=limited)
+    hint = rows_hint(job.segment.source)
+    if most is None or (hint is not None and hint <= most):
+        return
+    count = 0
+    for chunk in job.segment.chunks():
+        count += int(job.segment.mapping.consents(chunk.frame).sum())
+        job.between_frames("counting")
+    if count > most:
+        why = "Meta gives the app Limited access" if limited else "as earlier runs to it measured"
+        raise GuardError(
+            f"{count:,} profiles cannot be sent within the 85 minutes that a replacement may take; here it is at most"
+            f" {most:,} ({why})",
+            code="replace.too_long",
+            hint="Use --mode mirror: it ends with the same members, goes on where it stopped, and has no such limit.",
         )
 
 

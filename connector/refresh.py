@@ -13,14 +13,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from connector.audiences.duplicates import Duplicates
+from connector.audiences.estimate import Load
 from connector.audiences.ledger_book import LedgerBook
 from connector.audiences.marks import read_forgotten
 from connector.audiences.removals import Staying, plan_removals, removal_rows
 from connector.audiences.suppression import Forgotten, PersonSet
 from connector.forgetting import finish_forgetting, finish_replaced
-from connector.guards import check_coverage, check_shrink, check_size, coverage_after
+from connector.guards import check_coverage, check_replace_fits, check_shrink, check_size, coverage_after
+from connector.job import Meter
 from connector.preparation import first_candidates, prepare, read_suppression, wire_schema
 from connector.profiles.fingerprints import fingerprinter
+from connector.profiles.size_hint import rows_hint
 from connector.report import Tally
 from connector.sending import Sender
 from connector.stock import Stock, take_stock
@@ -54,6 +57,9 @@ class _Materials:
 
 def carry_out(job: Job) -> Report:
     """Do the export, with the audience's lock held; or, without a run id, work out what it would do and touch nothing."""
+    rows = rows_hint(job.segment.source)
+    if rows is not None:
+        job.meter = Meter(rows, lambda: job.tally.scanned)
     key = job.key()
     finish_forgetting(job, key)
     ledger = job.open_ledger(key)
@@ -86,7 +92,7 @@ def _refresh(job: Job, materials: _Materials) -> None:
             never=materials.never,
             resend=_resend(job, ledger),
             only_leavers=job.mode == "add",
-            tell=lambda: job.tell("comparing"),
+            tell=lambda: job.between_frames("comparing"),
         )
     else:
         nobody = np.zeros(0, dtype=np.int64)
@@ -98,7 +104,7 @@ def _refresh(job: Job, materials: _Materials) -> None:
     job.tally.to_remove = sum(removal.rows.height for removal in removals)
     sender = _sender(job)
     if sender is None:
-        _only_count(job, prepared)
+        _only_count(job, prepared, removals)
         return
     if sender.remove(removals):
         ledger.strike(stock.gone)
@@ -109,6 +115,7 @@ def _refresh(job: Job, materials: _Materials) -> None:
 
 def _replace(job: Job, materials: _Materials) -> None:
     """Replace the audience by the segment; what other segments put there is wiped with the rest."""
+    check_replace_fits(job)
     ledger = materials.ledger
     nobody = np.zeros(0, dtype=np.int64)
     stock = Stock(nobody, nobody, -1, lambda: first_candidates(job.segment, materials.printer, job.tally))
@@ -146,7 +153,9 @@ def _remove(job: Job, materials: _Materials) -> None:
         job.tally.to_remove += sum(removal.rows.height for removal in removals)
         taken.add(some.rows)
         prints.append(some.prints)
-        if sender is not None:
+        if sender is None:
+            _measure(job, removals)
+        else:
             whole = sender.remove(removals) and whole
     job.tally.unchanged, job.tally.to_add = job.tally.to_add, 0
     job.tally.cells.clear()
@@ -177,7 +186,7 @@ def _prepared(job: Job, materials: _Materials, stock: Stock, tally: Tally) -> It
     if len(stock.unchanged) and stock.candidates:
         duplicates.remember(materials.ledger, stock.unchanged)
     return prepare(
-        _telling(job, stock.again()),
+        _telling(job, stock),
         job.segment.mapping,
         tally,
         never=materials.never,
@@ -188,9 +197,13 @@ def _prepared(job: Job, materials: _Materials, stock: Stock, tally: Tally) -> It
     )
 
 
-def _telling(job: Job, candidates: Iterator[Candidates]) -> Iterator[Candidates]:
-    for some in candidates:
-        job.tell("reading")
+def _telling(job: Job, stock: Stock) -> Iterator[Candidates]:
+    handed = 0
+    if stock.candidates >= 0:
+        job.meter = Meter(stock.candidates, lambda: handed)
+    for some in stock.again():
+        job.between_frames("reading")
+        handed += some.frame.height
         yield some
 
 
@@ -260,9 +273,19 @@ def _sender(job: Job) -> Sender | None:
     )  # fmt: skip
 
 
-def _only_count(job: Job, prepared: Iterable[Prepared]) -> None:
-    for _ in prepared:
+def _only_count(job: Job, prepared: Iterable[Prepared], removals: Iterable[Removal] = ()) -> None:
+    """Go through all that a plan would send, and measure it."""
+    job.loads.append(adding := Load())
+    for some in prepared:
+        adding.add(some.rows, _schema(job))
         job.tell("planning")
+    _measure(job, removals)
+
+
+def _measure(job: Job, removals: Iterable[Removal]) -> None:
+    for removal in removals:
+        job.loads.append(leaving := Load())
+        leaving.add(removal.rows, removal.schema)
 
 
 def _schema(job: Job) -> tuple[str, ...]:

@@ -75,6 +75,7 @@ def take_stock(
     unchanged = np.zeros(len(members), dtype=bool)
     for chunk in segment.chunks():
         tally.unparsable.update(chunk.unparsable)
+        tally.scanned += chunk.scanned
         consenting, numbers, refusing = consenting_of(chunk.frame, segment.mapping, tally)
         if only_leavers and refusing.height:
             _note_withdrawn(withdrawn, segment, refusing)

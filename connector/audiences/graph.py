@@ -396,7 +396,9 @@ def _transport(origin: Origin, connections: int) -> httpx.HTTPTransport:
     """One pool, HTTP/1.1 (HTTP/2 costs 40 times the CPU), certificates verified, the environment's proxy if any."""
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=30.0)
     try:
-        return httpx.HTTPTransport(verify=True, trust_env=True, limits=limits, proxy=proxy_for(origin))
+        return httpx.HTTPTransport(
+            verify=origin.scheme == "https", trust_env=True, limits=limits, proxy=proxy_for(origin)
+        )
     except (ValueError, ImportError, httpx.InvalidURL):
         raise ConfigError(
             "The proxy that the environment names cannot be used.",

@@ -85,7 +85,7 @@ def _export(config: Config, sandbox: dict[str, Any], *, quiet: bool) -> Answer:
 
 def _typed(program: str) -> str:
     """Say how this very program is called from here: a fresh clone has it in .venv/bin only."""
-    here = Path(sys.argv[0])
+    here = Path(sys.argv[0]).absolute()
     beside = here.parent.name == "bin" and here.parent.parent.parent == Path.cwd()
     return f".venv/bin/{program}" if beside else program
 

@@ -20,7 +20,6 @@ segments:
     where: "orders_12m >= 3"
     mapping: crm
     to: [demo]
-    mode: add
 guards: {max_shrink: 0.3, min_profiles: 1, max_invalid: 0.001}
 """
 MAPPING = """\

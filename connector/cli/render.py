@@ -152,10 +152,8 @@ def _plan(done: Report) -> list[RenderableType]:
     what = _some(t.to_add, "row") + (f" and take out {t.to_remove:,}" if t.to_remove else "")
     if plan is None:
         return [f"An export would send {what}."]
-    said: list[RenderableType] = [
-        f"An export would send {what}: {_some(plan.calls, 'request')}, {_size(plan.bytes)}, about {_span(plan.seconds)} at"
-        " this account's pace."
-    ]
+    load = f"{_some(plan.calls, 'request')}, {_size(plan.bytes)}, about {_span(plan.seconds)} at this account's pace"
+    said: list[RenderableType] = [f"An export would send {what}: {load}."]
     if plan.limited:
         said.append("Meta gives the app Limited access here: some 20 requests in five minutes. Full access lifts that.")
     return said

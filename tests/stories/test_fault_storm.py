@@ -16,7 +16,7 @@ from connector.audiences.pace import Pace
 from tests.by_hand import digest_of, sha
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     Run = Callable[..., Any]
@@ -50,6 +50,7 @@ class Story:
 
     root: Path
     sandbox: dict[str, Any]
+    http: httpx.Client
 
     def write(self, count: int, first: int = 0) -> None:
         rows = "".join(f"person{n}@example.com,Name{n % 97}x\n" for n in range(first, first + count))
@@ -57,20 +58,19 @@ class Story:
 
     def script(self, *faults: dict[str, Any]) -> None:
         given = [{"edge": "users", "method": "POST", **fault} for fault in faults]
-        httpx.post(f"{self.sandbox['base_url']}/_sandbox/faults", json={"faults": given}).raise_for_status()
+        self.http.post("/_sandbox/faults", json={"faults": given}).raise_for_status()
 
     def fired(self) -> list[int]:
-        answer = httpx.get(f"{self.sandbox['base_url']}/_sandbox/faults").json()["faults"]
-        return [fault["fired"] for fault in answer]
+        return [fault["fired"] for fault in self.http.get("/_sandbox/faults").json()["faults"]]
 
     def calm(self) -> None:
-        httpx.delete(f"{self.sandbox['base_url']}/_sandbox/faults").raise_for_status()
+        self.http.delete("/_sandbox/faults").raise_for_status()
 
     def world(self, **change: Any) -> None:
-        httpx.post(f"{self.sandbox['base_url']}/_sandbox/world", json=change).raise_for_status()
+        self.http.post("/_sandbox/world", json=change).raise_for_status()
 
     def state(self) -> dict[str, Any]:
-        return dict(httpx.get(f"{self.sandbox['base_url']}/_sandbox/state").json())
+        return dict(self.http.get("/_sandbox/state").json())
 
     def held(self) -> tuple[int, str]:
         (audience,) = self.state()["audiences"]
@@ -87,12 +87,19 @@ class Story:
             return error.exit_code, error.code
 
 
+@pytest.fixture(scope="module")
+def control(sandbox_server: dict[str, Any]) -> Iterator[httpx.Client]:
+    """One client for all tests: making one takes longer than what it is for."""
+    with httpx.Client(base_url=sandbox_server["base_url"], verify=False) as http:
+        yield http
+
+
 @pytest.fixture
-def story(workspace: Path, sandbox: dict[str, Any], run: Run) -> Story:
+def story(workspace: Path, sandbox: dict[str, Any], control: httpx.Client, run: Run) -> Story:
     """A workspace of two requests, and its destination."""
     (workspace / "connector.yaml").write_text(CONFIG, encoding="utf-8")
     (workspace / "mappings" / "crm.yaml").write_text(MAPPING, encoding="utf-8")
-    made = Story(workspace, sandbox)
+    made = Story(workspace, sandbox, control)
     made.write(FEW)
     added = run(
         "add", "destination", "demo", "--ad-account", sandbox["ad_account"], "--business", sandbox["business"],

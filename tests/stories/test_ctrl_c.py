@@ -1,0 +1,146 @@
+"""Ctrl-C at every stage: gone within three seconds, exit 130, no traceback, the lock free, and the next run goes on."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from connector import Config, InterruptedRunError, Options, export_segment
+from tests.by_hand import digest_of, sha
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Run = Callable[..., Any]
+
+PEOPLE = 20_500
+WITHIN = 3.0  # seconds from Ctrl-C to the end
+PATIENCE = 60.0  # seconds; what is waited for comes in one or two
+
+
+@pytest.fixture(scope="module")
+def everybody() -> tuple[int, str]:
+    people = ({"EXTERN_ID": str(n), "EMAIL": sha(f"person{n}@example.com")} for n in range(PEOPLE))
+    return PEOPLE, digest_of(people)
+
+
+@pytest.fixture
+def ready(workspace: Path, sandbox: dict[str, Any], run: Run) -> Path:
+    rows = "".join(f"{n},person{n}@example.com\n" for n in range(PEOPLE))
+    (workspace / "people.csv").write_text(f"id,email\n{rows}", encoding="utf-8")
+    mapping = "key_identifier: email\nkeys: {email: email, external_id: id}\n"
+    (workspace / "mappings" / "crm.yaml").write_text(mapping, encoding="utf-8")
+    added = run(
+        "add", "destination", "demo", "--ad-account", sandbox["ad_account"], "--business", sandbox["business"],
+        "--new-audience", "People", "--accept-data-terms",
+    )  # fmt: skip
+    assert added.exit_code == 0, added.err
+    return workspace
+
+
+def script(sandbox: dict[str, Any], **fault: Any) -> None:
+    httpx.post(f"{sandbox['base_url']}/_sandbox/faults", json={"faults": [fault]}).raise_for_status()
+
+
+def held(sandbox: dict[str, Any]) -> tuple[int, str]:
+    (audience,) = httpx.get(f"{sandbox['base_url']}/_sandbox/state").json()["audiences"]
+    return audience["members"], audience["digest"]
+
+
+def wait_until(happened: Callable[[], object]) -> None:
+    ends = time.monotonic() + PATIENCE
+    while not happened():
+        assert time.monotonic() < ends, "it did not come so far"
+        time.sleep(0.02)
+
+
+def goes_on(sandbox: dict[str, Any], run: Run, everybody: tuple[int, str]) -> None:
+    """The lock is free at once, and what was not acknowledged is sent."""
+    httpx.delete(f"{sandbox['base_url']}/_sandbox/faults").raise_for_status()
+    done = run("export", "segment", "people", "--json")
+    assert done.exit_code == 0, done.out
+    rows = done.envelope["data"]["rows"]
+    assert rows["added"] + rows["unchanged"] == PEOPLE
+    assert held(sandbox) == everybody
+
+
+IN_THE_WAY = {
+    "the gate waits for an answer": ({"do": "hang"}, ()),
+    "one slow request": ({"edge": "users", "do": "slow", "seconds": 30}, ("--in-flight", "1")),
+    "every request is slow": ({"edge": "users", "do": "slow", "seconds": 30}, ()),
+    "requests hang": ({"edge": "users", "do": "hang"}, ()),
+}
+
+
+@pytest.mark.parametrize("what", IN_THE_WAY)
+def test_requests_under_way_are_cut_after_a_moment(
+    what: str, ready: Path, sandbox: dict[str, Any], run: Run, everybody: tuple[int, str]
+):
+    fault, flags = IN_THE_WAY[what]
+    script(sandbox, times=None, **fault)
+    stopped = stop_when(lambda: fired(sandbox), *flags)
+    assert stopped.seconds < WITHIN
+    assert (stopped.exit_code, stopped.error["code"]) == (130, "interrupted")
+    assert "Traceback" not in stopped.err
+    goes_on(sandbox, run, everybody)
+
+
+def test_a_wait_for_a_throttle_ends_at_once(ready: Path, sandbox: dict[str, Any], run: Run, everybody: tuple[int, str]):
+    wait = json.dumps({"acc_id_util_pct": 100, "reset_time_duration": 600})
+    script(
+        sandbox, edge="users", do="error", times=None, error={"code": 17, "error_subcode": 2446079},
+        headers={"X-Ad-Account-Usage": wait},
+    )  # fmt: skip
+    stopped = stop_when(lambda: fired(sandbox))
+    assert stopped.seconds < WITHIN
+    assert (stopped.exit_code, stopped.error["code"]) == (130, "interrupted")
+    assert "Traceback" not in stopped.err
+    goes_on(sandbox, run, everybody)
+
+
+@pytest.mark.parametrize("stage", ["checking access", "reading", "sending"])
+def test_no_thread_is_left_wherever_a_library_call_is_stopped(
+    stage: str, ready: Path, sandbox: dict[str, Any], run: Run, everybody: tuple[int, str]
+):
+    options = Options()
+    before = set(threading.enumerate())
+    options.on_progress = lambda progress: options.stop.set() if progress.stage == stage else None
+    began = time.monotonic()
+    with pytest.raises(InterruptedRunError) as stopped:
+        export_segment(Config.load(ready), "people", options=options)
+    assert stopped.value.exit_code == 130
+    assert time.monotonic() - began < WITHIN + 5  # reading and sending as far as they came
+    assert set(threading.enumerate()) == before
+    goes_on(sandbox, run, everybody)
+
+
+class Stopped:
+    """How a process ended that was stopped by hand."""
+
+    def __init__(self, process: subprocess.Popen[str], seconds: float, out: str, err: str) -> None:
+        self.exit_code, self.seconds, self.err = process.returncode, seconds, err
+        self.error: dict[str, Any] = json.loads(out)["error"]
+
+
+def fired(sandbox: dict[str, Any]) -> int:
+    faults = httpx.get(f"{sandbox['base_url']}/_sandbox/faults").json()["faults"]
+    return int(faults[-1]["fired"])
+
+
+def stop_when(happened: Callable[[], object], *flags: str) -> Stopped:
+    command = [sys.executable, "-m", "connector", "export", "segment", "people", "--json", *flags]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        wait_until(happened)
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=PATIENCE)
+        return Stopped(process, time.monotonic() - began, out, err)
