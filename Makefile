@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 LOCK := .ci/requirements.txt
 
-.PHONY: demo test check bench bench-quick docs lock clean
+.PHONY: demo test stress check bench bench-quick docs lock clean
 .DEFAULT_GOAL := demo
 
 demo: .venv/ready ## one real export, start to end, against the local sandbox
@@ -22,8 +22,14 @@ check: .venv/ready ## format, lint, types, import rules, generated pages
 docs: .venv/ready ## write the generated pages again
 	$(BIN)/cog -r $(COGGED)
 
+stress: .venv/ready ## the long ones: kill storms, a million rows, a fault storm
+	@$(BIN)/pytest -m stress
+
 bench: .venv/ready ## measure; writes docs/reference/performance.md
 	$(BIN)/python -m bench
+
+bench-quick: .venv/ready ## a short look, three minutes at most; prints only
+	$(BIN)/python -m bench --quick
 
 lock: .venv/ready ## pin the newest versions of everything again
 	$(BIN)/pip install -q uv

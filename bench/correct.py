@@ -69,7 +69,7 @@ def phone(text: str, country: str | None) -> str | None:
     """Read by libphonenumber alone, with the departures of match-keys.md that these phones meet.
 
     Digits of an unknown country are read as if a plus stood before them; so is a leading ``00`` unless the number is valid
-    as the country writes it; what has fewer than seven digits or only zeros is none.
+    as the country writes it; what has only zeros, fewer than seven digits or more than fifteen is none.
     """
     digits = "".join(c for c in text if c.isdecimal())
     if not digits.strip("0"):
@@ -85,7 +85,7 @@ def phone(text: str, country: str | None) -> str | None:
     if number is None:
         return None
     found = f"{number.country_code}{phonenumbers.national_significant_number(number)}"
-    return found if len(found) >= 7 else None
+    return found if 7 <= len(found) <= 15 else None
 
 
 def read(text: str, country: str | None) -> phonenumbers.PhoneNumber | None:

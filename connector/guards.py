@@ -1,11 +1,11 @@
 """Reasons to stop on purpose before the first byte: an audience that would shrink, a source that looks broken.
 
-Looks at counts only. ``--allow-shrink`` goes on; both are in the audit.
+Looks at counts only. ``--allow-shrink`` goes on; both are in the audit. A plan is finished first, and tells then.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from connector.audiences.estimate import most_rows_to_replace
 from connector.errors import GuardError
@@ -13,20 +13,32 @@ from connector.profiles.size_hint import rows_hint
 from connector.state import AuditEntry
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from connector.audiences.ledger import Ledger
     from connector.job import Job
-    from connector.report import Cells
+    from connector.report import Report, Tally
+    from connector.stock import Stock
 
 LEAST_COVERAGE = 0.05  # a key that hardly anyone had cannot fall much
 
 
-def check_shrink(job: Job, *, members: int, gone: int) -> None:
-    """Refuse when more of the audience would go than ``guards.max_shrink`` allows."""
+class PlannedStopError(GuardError):
+    """What a plan says when the export would be stopped; ``data`` is the whole plan."""
+
+    def __init__(self, stop: GuardError, data: dict[str, Any]) -> None:
+        super().__init__(stop.message, code=stop.code, hint=stop.hint)
+        self.data = data
+
+
+def check_shrink(job: Job, *, members: int, leaving: int) -> None:
+    """Refuse when more of the audience would go than ``guards.max_shrink`` allows; who is only changed stays."""
     most = job.config.workspace.guards.max_shrink
-    if members and gone / members > most:
+    if members and leaving / members > most:
         _stop(
             job,
             "guard.max_shrink",
-            f"{gone:,} of {members:,} profiles would leave the audience, more than guards.max_shrink ({most:.0%}) allows",
+            f"{leaving:,} of {members:,} profiles would leave the audience, more than guards.max_shrink ({most:.0%}) allows",
         )
 
 
@@ -54,47 +66,52 @@ def check_replace_fits(job: Job) -> None:
         )
 
 
-def check_size(job: Job, eligible: int) -> None:
-    """Refuse an export of fewer profiles than ``guards.min_profiles``."""
-    least = job.config.workspace.guards.min_profiles
+def check_size(job: Job, *, members: int) -> None:
+    """Refuse an export of fewer profiles than ``guards.min_profiles``, and an empty one where there were some."""
+    least, eligible = job.config.workspace.guards.min_profiles, job.tally.eligible
     if eligible < least:
+        message = f"only {eligible:,} eligible profiles, fewer than guards.min_profiles ({least:,})"
+        look = f"Is the source complete? See the losses with: connector preview segment {job.segment.name}"
+        _stop(job, "guard.min_profiles", message, look)
+    elif members and not eligible:
+        _stop(job, "guard.empty", f"there is no eligible profile any more, and the audience holds {members:,}")
+
+
+def check_not_empty(job: Job) -> None:
+    """Refuse to replace an audience by nobody: Meta would not do it, and the ledger must not believe it."""
+    if not job.tally.to_add:
         raise GuardError(
-            f"only {eligible:,} eligible profiles, fewer than guards.min_profiles ({least:,})",
-            code="guard.min_profiles",
-            hint=f"Is the source complete? See the losses with: connector preview segment {job.segment.name}",
+            "there is nobody to replace the audience by",
+            code="replace.empty",
+            hint="To empty an audience, use --mode mirror with --allow-shrink.",
         )
 
 
-def check_coverage(job: Job, before: dict[str, float] | None, *, candidates: int) -> None:
+def check_coverage(job: Job, ledger: Ledger, stock: Stock, schema: Collection[str], tally: Tally) -> None:
     """Refuse when the share of profiles that have a key fell by more than half since the last run.
 
-    Judges by what was prepared so far, for ``candidates`` profiles in all, beside the unchanged.
+    Judges by the unchanged, whose keys the ledger knows, and by the rows that ``tally`` has counted so far.
     """
-    total = job.tally.unchanged + candidates
-    for code, share in (before or {}).items():
-        cells = job.tally.cells.get(code)
-        if share < LEAST_COVERAGE or cells is None or not job.tally.to_add:
+    rows = tally.to_add
+    candidates = (stock.candidates or 0) if rows else 0
+    total = len(stock.unchanged) + candidates
+    for code, before in ledger.coverage().items() if total else ():
+        if before < LEAST_COVERAGE or code not in schema:
             continue
-        now = (share * job.tally.unchanged + _share(cells, job.tally.to_add) * candidates) / total
-        if now < share / 2:
-            message = f"{code} is there for {now:.0%} of the profiles, and was for {share:.0%} in the last run"
+        share = tally.cells[code].sent / rows if rows and code in tally.cells else 0.0
+        now = (stock.keys.get(code, 0) + share * candidates) / total
+        if now < before / 2:
+            message = f"{code} is there for {now:.0%} of the profiles, and was for {before:.0%} in the last run"
             _stop(job, "guard.coverage", message)
 
 
-def coverage_after(job: Job, before: dict[str, float] | None) -> dict[str, float]:
-    """Work out the share of profiles that have each key, for the next run to compare with."""
-    t, known = job.tally, before or {}
-    total = t.unchanged + t.to_add
-    if not total:
-        return known
-    return {code: (known.get(code, 0.0) * t.unchanged + cells.sent) / total for code, cells in t.cells.items()} or known
+def refuse_guarded(job: Job, report: Report) -> None:
+    """End a plan as its export would end, with the plan."""
+    if job.stops:
+        raise PlannedStopError(job.stops[0], report.to_json())
 
 
-def _share(cells: Cells, rows: int) -> float:
-    return cells.sent / rows
-
-
-def _stop(job: Job, code: str, message: str) -> None:
+def _stop(job: Job, code: str, message: str, look: str = "Look at the source.") -> None:
     """Stop, unless ``--allow-shrink`` says to go on; a real run writes either into the audit."""
     allowed = job.options.allow_shrink
     if job.run_id is not None:
@@ -108,6 +125,11 @@ def _stop(job: Job, code: str, message: str) -> None:
                 source=job.destination.name,
             )
         )
-    if not allowed:
-        raise GuardError(message, code=code, hint="Look at the source. If this is right, say --allow-shrink.")
-    job.warnings.append(f"{message}; --allow-shrink went on.")
+    stop = GuardError(message, code=code, hint=f"{look} If this is right, say --allow-shrink.")
+    if allowed:
+        job.warnings.append(f"{message}; --allow-shrink went on.")
+    elif job.run_id is None:
+        job.warnings.append(f"{message}: an export would stop here.")
+        job.stops.append(stop)
+    else:
+        raise stop

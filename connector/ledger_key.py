@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from connector.errors import ConfigError, SourceError
@@ -49,7 +50,7 @@ def read_ledger_key(root: Path, *, ledger_exists: bool, make: bool = True) -> by
 
 
 def make_ledger_key(root: Path) -> bytes:
-    """Make a new key file, readable by its owner only; an existing one stays."""
+    """Make a new key file, readable by its owner only; an existing one stays, unless it is damaged."""
     path = root / ".connector" / "key"
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     key = secrets.token_bytes(BYTES)
@@ -61,16 +62,23 @@ def make_ledger_key(root: Path) -> bytes:
     try:
         os.link(beside, path)  # fails when another process was quicker: then its key is the key
     except FileExistsError:
-        return _read(path)
+        with suppress(SourceError):
+            return _read(path)
+        beside.replace(path)
     finally:
-        beside.unlink()
+        beside.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    os.fsync(folder)  # a key that a power cut takes away is a lost ledger
+    os.close(folder)
     return key
 
 
 def _read(path: Path) -> bytes:
-    text = path.read_text(encoding="ascii").strip()
+    text = path.read_text(encoding="ascii", errors="replace").strip()
     if not re.fullmatch(r"[0-9a-f]{64}", text):
         raise SourceError(
-            f"the ledger's key in {path} is damaged", code="ledger.key", hint="Bring it back from a copy."
+            f"the ledger's key in {path} is damaged",
+            code="ledger.key",
+            hint="Bring it back from a copy. Or export once with --full to begin a new ledger with a new key.",
         )
     return bytes.fromhex(text)

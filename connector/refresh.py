@@ -6,27 +6,44 @@ must not be there. ``replace``: the whole audience at once. ``remove``: take the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from connector.audiences.duplicates import Duplicates
+from connector.audiences.duplicates import Duplicates, NoDuplicates, Unchanged
 from connector.audiences.estimate import Load
 from connector.audiences.ledger_book import LedgerBook
 from connector.audiences.marks import read_forgotten
-from connector.audiences.removals import Staying, plan_removals, removal_rows
+from connector.audiences.removals import (
+    Leavers,
+    Staying,
+    Taken,
+    TakeOut,
+    concat_removals,
+    first_rows,
+    plan_removals,
+    removal_rows,
+)
 from connector.audiences.suppression import Forgotten, PersonSet
+from connector.errors import ConfigError
 from connector.forgetting import finish_forgetting, finish_replaced
-from connector.guards import check_coverage, check_replace_fits, check_shrink, check_size, coverage_after
+from connector.guards import (
+    check_coverage,
+    check_not_empty,
+    check_replace_fits,
+    check_shrink,
+    check_size,
+    refuse_guarded,
+)
 from connector.job import Meter
 from connector.preparation import first_candidates, prepare, read_suppression, wire_schema
 from connector.profiles.fingerprints import fingerprinter
 from connector.profiles.size_hint import rows_hint
 from connector.report import Tally
 from connector.sending import Sender
-from connector.stock import Stock, take_stock
+from connector.stock import Reading, Stock, take_stock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,25 +51,63 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from connector.audiences.ledger import Ledger
-    from connector.audiences.ledger_book import SliceRecord
     from connector.audiences.removals import Removal
     from connector.job import Job
     from connector.preparation import Candidates, Prepared
-    from connector.profiles.fingerprints import Fingerprinter
     from connector.report import Report
 
 MOST_KEPT = 100_000  # candidates that are prepared once and kept, rather than twice
+MOST_LOOKED_UP = 400_000  # candidates for whose duplicates the ledger is looked through, rather than remembered whole
 
 
 @dataclass(slots=True)
-class _Materials:
-    """What a run compares and filters with."""
+class _Export:
+    """One export at work: what it compares and filters with, and its sender (a plan has none)."""
 
+    job: Job
     key: bytes
     ledger: Ledger
     never: PersonSet
     forgotten: Forgotten
-    printer: Fingerprinter
+    reading: Reading
+    sender: Sender | None
+    schema: tuple[str, ...]
+    _others: list[Ledger] | None = field(default=None)
+    _unchanged: Unchanged | None = field(default=None)
+
+    def others(self) -> list[Ledger]:
+        """Open what other segments put into the audience."""
+        if self._others is None:
+            slices = LedgerBook(self.job.state).slices(str(self.job.destination.audience_id))
+            mine = self.job.segment.name
+            self._others = [self.job.open_ledger(self.key, s.segment) for s in slices if s.segment != mine]
+        return self._others
+
+    def prepared(self, stock: Stock, tally: Tally) -> Iterator[Prepared]:
+        """Prepare the candidates; members that stay count as seen."""
+        if self._unchanged is None:
+            many = (stock.candidates or 0) > MOST_LOOKED_UP
+            self._unchanged = Unchanged(self.ledger, stock.unchanged, remember=many)
+        return prepare(
+            self.candidates(stock, tally),
+            self.job.segment.mapping,
+            tally,
+            never=self.never,
+            forgotten=self.forgotten,
+            duplicates=Duplicates(self._unchanged),
+            value_based=self.job.destination.value_based,
+            workers=self.job.options.workers,
+        )
+
+    def candidates(self, stock: Stock, tally: Tally) -> Iterator[Candidates]:
+        """Give the candidates, and stop between two frames when asked to."""
+        handed = 0
+        if stock.candidates is not None:
+            self.job.meter = Meter(stock.candidates, lambda: handed)
+        for some in stock.again(tally):
+            self.job.between_frames("reading")
+            handed += some.frame.height
+            yield some
 
 
 def carry_out(job: Job) -> Report:
@@ -60,165 +115,148 @@ def carry_out(job: Job) -> Report:
     rows = rows_hint(job.segment.source)
     if rows is not None:
         job.meter = Meter(rows, lambda: job.tally.scanned)
-    key = job.key()
-    finish_forgetting(job, key)
-    ledger = job.open_ledger(key)
-    materials = _materials(job, key, ledger)
+    export = _open(job)
     if job.mode == "remove":
-        _remove(job, materials)
+        _remove(export)
     elif job.mode == "replace":
-        _replace(job, materials)
+        _replace(export)
     else:
-        _refresh(job, materials)
-    return job.report()
+        _refresh(export)
+    report = job.report()
+    refuse_guarded(job, report)
+    return report
 
 
-def _materials(job: Job, key: bytes, ledger: Ledger) -> _Materials:
-    never = read_suppression(job.config)
-    forgotten = read_forgotten(job.state, key)
-    printer = fingerprinter(job.segment.mapping, key, value_based=job.destination.value_based)
-    return _Materials(key, ledger, never, forgotten, printer)
-
-
-def _refresh(job: Job, materials: _Materials) -> None:
-    """``mirror`` and ``add``."""
-    ledger = materials.ledger
-    if len(ledger.members):
-        stock = take_stock(
-            job.segment,
-            ledger,
-            materials.printer,
-            job.tally,
-            never=materials.never,
-            resend=_resend(job, ledger),
-            only_leavers=job.mode == "add",
-            tell=lambda: job.between_frames("comparing"),
+def _open(job: Job) -> _Export:
+    if job.mode == "replace" and job.options.limit is not None:
+        raise ConfigError(
+            "--limit would replace the audience by its first rows",
+            code="replace.limit",
+            hint="Leave it out, or try it with --mode mirror --limit N.",
         )
-    else:
-        nobody = np.zeros(0, dtype=np.int64)
-        candidates = lambda: first_candidates(job.segment, materials.printer, job.tally)  # noqa: E731
-        stock = Stock(nobody, nobody, -1, candidates)
-    check_shrink(job, members=len(ledger.members), gone=len(stock.gone))
-    prepared = _guarded(job, _prepared(job, materials, stock, job.tally), ledger, stock)
-    removals = _removals(job, materials, stock, prepared)
-    job.tally.to_remove = sum(removal.rows.height for removal in removals)
-    sender = _sender(job)
-    if sender is None:
-        _only_count(job, prepared, removals)
-        return
-    if sender.remove(removals):
-        ledger.strike(stock.gone)
-    sender.add(prepared, ledger, _schema(job), limit=job.options.limit)
-    whole = job.options.limit is None and job.tally.removed == job.tally.to_remove
-    ledger.finish(whole=whole and job.mode == "mirror", coverage=coverage_after(job, ledger.coverage))
+    key, value_based = job.key(), job.destination.value_based
+    finish_forgetting(job, key)
+    never, forgotten = read_suppression(job.config), read_forgotten(job.state, key)
+    printer = fingerprinter(job.segment.mapping, key, value_based=value_based)
+    reading = Reading(job.segment, printer, (never, forgotten), lambda: job.between_frames("comparing"))
+    schema = wire_schema(job.segment.mapping, value_based=value_based)
+    return _Export(job, key, job.open_ledger(key), never, forgotten, reading, _sender(job), schema)
 
 
-def _replace(job: Job, materials: _Materials) -> None:
+def _refresh(export: _Export) -> None:
+    """``mirror`` and ``add``."""
+    job, ledger, mirror = export.job, export.ledger, export.job.mode == "mirror"
+    stock = export.reading.fresh()
+    if len(ledger.members):
+        stock = take_stock(export.reading, ledger, job.tally, resend=_resend(job, ledger), only_leavers=not mirror)
+    prepared = _guarded(export, stock)
+    kept = prepared if isinstance(prepared, list) else None
+    if kept is not None and mirror:
+        _note(stock, ledger, kept)
+        stock.gone = np.union1d(stock.gone, _not_sent_again(stock))
+    ahead = Tally()
+    plan, returning = _plan_removals(export, stock, stock.gone, kept, ahead)
+    leaving = np.setdiff1d(stock.gone, returning)
+    check_shrink(job, members=int(ledger.members.held.sum()), leaving=int(ledger.members.held[leaving].sum()))
+    check_coverage(job, ledger, stock, export.schema, ahead if ahead.to_add else job.tally)
+    _take_out(export, plan)
+    _add(export, _noting(export, stock, prepared))
+    late = _not_sent_again(stock) if mirror else stock.gone[:0]
+    following, _ = _plan_removals(export, stock, late, None, Tally())
+    _take_out(export, following)
+    if export.sender is not None:
+        for each in (plan, following):
+            _settle(export, each)
+        ledger.finish()
+
+
+def _replace(export: _Export) -> None:
     """Replace the audience by the segment; what other segments put there is wiped with the rest."""
+    job, ledger = export.job, export.ledger
     check_replace_fits(job)
-    ledger = materials.ledger
-    nobody = np.zeros(0, dtype=np.int64)
-    stock = Stock(nobody, nobody, -1, lambda: first_candidates(job.segment, materials.printer, job.tally))
-    prepared = _guarded(job, _prepared(job, materials, stock, job.tally), ledger, stock)
-    sender = _sender(job)
-    if sender is None:
-        _only_count(job, prepared)
-        return
-    others = [job.open_ledger(materials.key, s.segment) for s in _other_slices(job)]
-    for one in (ledger, *others):
-        one.doubt()
-    sender.add(prepared, ledger, _schema(job), limit=None, replace=True)
-    for other in others:
-        other.clear()
-    ledger.forget_earlier()
-    finish_replaced(job)
-    ledger.finish(whole=True, coverage=coverage_after(job, None))
+    stock, held = export.reading.fresh(), int(ledger.members.held.sum())
+    if len(ledger.members):
+        everyone = np.ones(len(ledger.members), dtype=bool)
+        stock = take_stock(export.reading, ledger, job.tally, resend=everyone, only_leavers=False)
+        check_shrink(job, members=held, leaving=max(0, held - (stock.candidates or 0)))
+    prepared = _guarded(export, stock)
+    check_not_empty(job)
+    check_coverage(job, ledger, stock, export.schema, job.tally)
+    others = export.others()
+    if export.sender is not None:
+        for one in (ledger, *others):
+            one.doubt()
+    _add(export, prepared, whole=True)
+    if export.sender is not None:
+        for other in others:
+            other.clear()
+        ledger.forget_earlier()
+        finish_replaced(job)
+        ledger.finish()
 
 
-def _remove(job: Job, materials: _Materials) -> None:
+def _remove(export: _Export) -> None:
     """Take these profiles out of the audience, whoever put them there; and who must not be in it."""
-    # Neither suppression nor a lack of consent is a reason to leave somebody in.
-    everyone = replace(job.segment, mapping=replace(job.segment.mapping, consent=None))
-    stock = Stock(
-        np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), -1,
-        lambda: first_candidates(everyone, materials.printer, job.tally),
-    )  # fmt: skip
-    open_door = _Materials(
-        materials.key, materials.ledger, PersonSet(), Forgotten(materials.key, frozenset()), materials.printer
-    )
-    taken, prints, sender = PersonSet(), [], _sender(job)
-    whole = _remove_suppressed(job, materials, sender)
-    for some in _prepared(job, open_door, stock, job.tally):
-        removals = removal_rows(some.rows)
-        job.tally.to_remove += sum(removal.rows.height for removal in removals)
-        taken.add(some.rows)
-        prints.append(some.prints)
-        if sender is None:
-            _measure(job, removals)
-        else:
-            whole = sender.remove(removals) and whole
-    job.tally.unchanged, job.tally.to_add = job.tally.to_add, 0
-    job.tally.cells.clear()
-    if sender is not None and whole:
-        for one in (materials.ledger, *(job.open_ledger(materials.key, s.segment) for s in _other_slices(job))):
-            out = taken.members(one)
-            for some_prints in prints:
-                numbers = one.members.find(some_prints)
-                out[numbers[numbers >= 0]] = True
-            one.strike(np.flatnonzero(out))
-        materials.ledger.finish(whole=False, coverage=None)
+    job, tally = export.job, export.job.tally
+    asked: list[Removal] = []
+    ids = Taken()
+    for some in _asked_to_leave(export, tally):
+        asked += removal_rows(some.rows)
+        if "EXTERN_ID" in some.rows.columns:
+            ids.add_ids(some.rows["EXTERN_ID"])
+        if len(asked) > 64:  # together now and then, so that an identifier is there once
+            asked = concat_removals(asked)
+    tally.unchanged, tally.to_add = tally.to_add, 0
+    tally.cells.clear()
+    slices = (export.ledger, *export.others())
+    for one in slices:
+        known = Leavers(one, ids.with_ids(one))
+        asked += plan_removals(known, Staying(known)).removals
+    barred = np.flatnonzero(export.reading.barred(export.ledger))
+    plan, _ = _plan_removals(export, export.reading.fresh(), barred, [], Tally())
+    removals = concat_removals([*asked, *plan.removals])
+    tally.to_remove = sum(removal.rows.height for removal in removals)
+    if export.sender is None:
+        _load(export, removals)
+        return
+    removals = first_rows(removals, job.options.limit)
+    taken = Taken()
+    taken.add(removals)
+    hits = [(one, *taken.members(one)) for one in slices]
+    for one, hit, _ in hits:
+        one.leave(hit)
+    if export.sender.remove(removals):
+        for one, _, out in hits:
+            one.strike(out)
+            one.finish()
 
 
-def _remove_suppressed(job: Job, materials: _Materials, sender: Sender | None) -> bool:
-    """Take out whom the ledger holds and a suppression list names; true when Meta received all of it."""
-    barred = np.flatnonzero(materials.never.members(materials.ledger))
-    removals = _removals(job, materials, Stock(barred, np.zeros(0, dtype=np.int64), 0, lambda: iter(())), [])
-    job.tally.to_remove += sum(removal.rows.height for removal in removals)
-    if sender is None or not sender.remove(removals):
-        return sender is None
-    materials.ledger.strike(barred)
-    return True
-
-
-def _prepared(job: Job, materials: _Materials, stock: Stock, tally: Tally) -> Iterator[Prepared]:
-    """Prepare the candidates; members that stay count as seen."""
-    duplicates = Duplicates()
-    if len(stock.unchanged) and stock.candidates:
-        duplicates.remember(materials.ledger, stock.unchanged)
+def _asked_to_leave(export: _Export, tally: Tally) -> Iterator[Prepared]:
+    """Prepare everyone in the segment: neither suppression nor a lack of consent is a reason to leave somebody in."""
+    mapping = replace(export.job.segment.mapping, consent=None)
+    everyone = replace(export.job.segment, mapping=mapping)
     return prepare(
-        _telling(job, stock),
-        job.segment.mapping,
+        first_candidates(everyone, export.reading.fingerprinter, tally),
+        mapping,
         tally,
-        never=materials.never,
-        forgotten=materials.forgotten,
-        duplicates=duplicates,
-        value_based=job.destination.value_based,
-        workers=job.options.workers,
+        never=PersonSet(),
+        forgotten=Forgotten(export.key, frozenset()),
+        duplicates=NoDuplicates(),
+        workers=export.job.options.workers,
     )
 
 
-def _telling(job: Job, stock: Stock) -> Iterator[Candidates]:
-    handed = 0
-    if stock.candidates >= 0:
-        job.meter = Meter(stock.candidates, lambda: handed)
-    for some in stock.again():
-        job.between_frames("reading")
-        handed += some.frame.height
-        yield some
-
-
-def _guarded(job: Job, prepared: Iterator[Prepared], ledger: Ledger, stock: Stock) -> Iterable[Prepared]:
-    """Hold rows back until the guards are content; few candidates are all prepared now and kept."""
-    least = job.config.workspace.guards.min_profiles
+def _guarded(export: _Export, stock: Stock) -> list[Prepared] | Iterator[Prepared]:
+    """Hold rows back until there are enough of them for the guards; few candidates are all prepared now and kept."""
+    tally, least = export.job.tally, export.job.config.workspace.guards.min_profiles
+    prepared = export.prepared(stock, tally)
     held: list[Prepared] = []
-    few = 0 <= stock.candidates <= MOST_KEPT
+    few = stock.candidates is not None and stock.candidates <= MOST_KEPT
     for some in prepared:
         held.append(some)
-        if not few and job.tally.eligible >= least and job.tally.to_add:
+        if not few and tally.eligible >= least and tally.to_add:
             break
-    check_size(job, job.tally.eligible)
-    known = stock.candidates if stock.candidates >= 0 else job.tally.to_add
-    check_coverage(job, ledger.coverage, candidates=known)
+    check_size(export.job, members=int(export.ledger.members.held.sum()))
     return held if few else _chained(held, prepared)
 
 
@@ -228,28 +266,92 @@ def _chained(held: list[Prepared], prepared: Iterator[Prepared]) -> Iterator[Pre
     yield from prepared
 
 
-def _removals(job: Job, materials: _Materials, stock: Stock, prepared: Iterable[Prepared]) -> list[Removal]:
-    """Work out what to take out for those who are gone; what anybody still holds, or is added again, stays."""
-    ledger = materials.ledger
-    if not len(stock.gone):
-        return []
-    staying = Staying(ledger, stock.gone)
-    stays = np.ones(len(ledger.members), dtype=bool)
-    stays[stock.gone] = False
-    staying.keep_members(ledger, np.flatnonzero(stays))
-    for other in _other_slices(job):
-        theirs = job.open_ledger(materials.key, other.segment)
-        barred = materials.never.members(theirs)
-        staying.keep_members(theirs, np.flatnonzero(~barred))
-    again = prepared if isinstance(prepared, list) else _prepared(job, materials, stock, Tally())
-    for some in again:
-        staying.keep_rows(some.rows)
-    return plan_removals(ledger, stock.gone, staying)
+def _noting(export: _Export, stock: Stock, prepared: Iterable[Prepared]) -> Iterator[Prepared]:
+    for some in prepared:
+        _note(stock, export.ledger, [some])
+        yield some
 
 
-def _other_slices(job: Job) -> list[SliceRecord]:
-    book = LedgerBook(job.state)
-    return [s for s in book.slices(str(job.destination.audience_id)) if s.segment != job.segment.name]
+def _note(stock: Stock, ledger: Ledger, prepared: Iterable[Prepared]) -> None:
+    """Note which members are really sent again."""
+    if stock.pending.any():
+        for some in prepared:
+            numbers = ledger.members.find(some.prints)
+            stock.pending[numbers[numbers >= 0]] = False
+
+
+def _not_sent_again(stock: Stock) -> NDArray[np.int64]:
+    """Give, once, the members who were to be sent again and may not: a duplicate of somebody else by now, for example."""
+    numbers = np.flatnonzero(stock.pending)
+    stock.pending[numbers] = False
+    return numbers
+
+
+def _plan_removals(
+    export: _Export, stock: Stock, gone: NDArray[np.int64], prepared: list[Prepared] | None, tally: Tally
+) -> tuple[TakeOut, NDArray[np.int64]]:
+    """Work out how to take out ``gone``, and who of them is added again; identifiers that somebody else holds stay.
+
+    Without ``prepared`` the rows to add are prepared for this alone, and counted in ``tally``.
+    """
+    leavers = Leavers(export.ledger, gone)
+    staying = Staying(leavers)
+    if len(leavers):
+        members = export.ledger.members
+        stays = members.met | ~members.leaving
+        stays[stock.gone] = False
+        stays[gone] = False
+        staying.keep_members(export.ledger, np.flatnonzero(stays))
+        for other in export.others():
+            out = export.reading.barred(other) | other.members.leaving
+            staying.keep_members(other, np.flatnonzero(~out))
+        for some in export.prepared(stock, tally) if prepared is None else prepared:
+            staying.keep_rows(some.rows)
+    plan = plan_removals(leavers, staying)
+    export.job.tally.to_remove += plan.rows
+    return plan, staying.returning(leavers)
+
+
+def _take_out(export: _Export, plan: TakeOut) -> None:
+    """Send removals: noted in the ledger before, struck there when Meta received all of them."""
+    if export.sender is None:
+        _load(export, plan.removals)
+        return
+    export.ledger.leave(plan.hit)
+    if export.sender.remove(plan.removals):
+        export.ledger.strike(plan.out)
+
+
+def _load(export: _Export, removals: Iterable[Removal]) -> None:
+    for removal in removals:
+        load = Load()
+        load.add(removal.rows, removal.schema)
+        export.job.loads.append(load)
+
+
+def _settle(export: _Export, plan: TakeOut) -> None:
+    """Let go of leavers whose identifiers somebody shares, now that all of those are in the ledger."""
+    tally = export.job.tally
+    left = (
+        tally.to_add - tally.added - tally.invalid + tally.to_remove - tally.removed + tally.skipped["source_changed"]
+    )
+    if not left:
+        export.ledger.strike(plan.shared)
+        for rows in plan.lingering:
+            export.ledger.linger(rows)
+
+
+def _add(export: _Export, prepared: Iterable[Prepared], *, whole: bool = False) -> None:
+    """Send the rows to add, or weigh them for a plan; ``whole`` when they replace the audience."""
+    limit = export.job.options.limit
+    if export.sender is not None:
+        export.sender.add(prepared, export.ledger, export.schema, limit=limit, replace=whole)
+        return
+    load = Load()
+    for some in prepared:
+        load.add(some.rows if limit is None else some.head(max(0, limit - load.rows)).rows, export.schema)
+        export.job.tell("planning")
+    export.job.loads.append(load)
 
 
 def _resend(job: Job, ledger: Ledger) -> NDArray[np.bool_]:
@@ -271,22 +373,3 @@ def _sender(job: Job) -> Sender | None:
         job.graph, job.destination, job.state, job.run_id, job.tally, job.options.in_flight, job.options.stop,
         job.before_batch, job.tell,
     )  # fmt: skip
-
-
-def _only_count(job: Job, prepared: Iterable[Prepared], removals: Iterable[Removal] = ()) -> None:
-    """Go through all that a plan would send, and measure it."""
-    job.loads.append(adding := Load())
-    for some in prepared:
-        adding.add(some.rows, _schema(job))
-        job.tell("planning")
-    _measure(job, removals)
-
-
-def _measure(job: Job, removals: Iterable[Removal]) -> None:
-    for removal in removals:
-        job.loads.append(leaving := Load())
-        leaving.add(removal.rows, removal.schema)
-
-
-def _schema(job: Job) -> tuple[str, ...]:
-    return wire_schema(job.segment.mapping, value_based=job.destination.value_based)

@@ -97,7 +97,6 @@ LEDGER_SLICES = Table(
     Column("generation", Integer, nullable=False),
     Column("key_mark", String(16), nullable=False),
     Column("next_part", Integer, nullable=False),
-    Column("coverage", JSON),
     Column("changed_at", String(40), nullable=False),
 )
 

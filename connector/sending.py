@@ -10,27 +10,30 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 
 from connector.audiences.batch import batches, json_rows
 from connector.audiences.ledger_rows import ledger_rows
 from connector.audiences.upload import Receipt, Upload
-from connector.preparation import hashed_codes
+from connector.hashing import Hashed
+from connector.preparation import Prepared, hashed_codes
+from connector.profiles.fingerprints import Fingerprints
 from connector.rejects import REJECTED
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterable, Iterator
 
-    import polars as pl
     from numpy.typing import NDArray
 
     from connector.audiences.graph import Graph
     from connector.audiences.ledger import Ledger
     from connector.audiences.removals import Removal
     from connector.audiences.upload import Operation, Outcome
-    from connector.preparation import Prepared
     from connector.report import Tally
     from connector.state import Destination, State
+
+PART_ROWS = 50_000  # rows to gather before they are entered: each part costs two syncs to disk and one to the database
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ class Sender:
         replace: bool = False,
     ) -> None:
         """Send rows to add; each is in the ledger before it leaves. With ``limit``, the rest is read and counted only."""
-        rows = self._entered(prepared, ledger, schema, limit)
+        rows = self._entered(self._cut(prepared, limit), ledger, schema)
         outcome = self._upload(
             "replace" if replace else "add",
             rows,
@@ -132,20 +135,24 @@ class Sender:
             self.tally.added += receipt.rows
         self.tell("removing" if operation == "remove" else "sending")
 
-    def _entered(
-        self, prepared: Iterable[Prepared], ledger: Ledger, schema: tuple[str, ...], limit: int | None
-    ) -> Iterator[pl.Series]:
-        """Give the rows as JSON, each frame entered in the ledger first."""
-        today = datetime.now(UTC).date()
+    def _cut(self, prepared: Iterable[Prepared], limit: int | None) -> Iterator[Prepared]:
+        """Let through at most ``limit`` rows, and read on."""
+        sent = 0
         for some in prepared:
-            mine = some if limit is None else some.head(max(0, limit - self._rows))
-            if not mine.rows.height:
-                continue
-            rows = ledger_rows(mine.rows, mine.profiles, mine.prints, hashed_codes(mine.rows), sent=today)
+            mine = some if limit is None else some.head(max(0, limit - sent))
+            sent += mine.rows.height
+            if mine.rows.height:
+                yield mine
+
+    def _entered(self, prepared: Iterable[Prepared], ledger: Ledger, schema: tuple[str, ...]) -> Iterator[pl.Series]:
+        """Give the rows as JSON, each part entered in the ledger first."""
+        today = datetime.now(UTC).date()
+        for some in _gathered(prepared):
+            rows = ledger_rows(some.rows, some.profiles, some.prints, hashed_codes(some.rows), sent=today)
             ends = self._rows + np.cumsum(rows["rows"].to_numpy(), dtype=np.int64)
-            self._part_ends.append(_Part(ledger.intend(rows), ends, mine.numbers))
+            self._part_ends.append(_Part(ledger.intend(rows), ends, some.numbers))
             self._rows = int(ends[-1])
-            yield json_rows(mine.rows, schema)
+            yield json_rows(some.rows, schema)
 
     def _refuse(self, ledger: Ledger, places: list[int]) -> None:
         """Count rows that Meta refuses, and let their profiles count as not sent: the next run tries again."""
@@ -173,3 +180,28 @@ class Sender:
             self._part_ends.pop(0)
         if held:
             ledger.hold(held)
+
+
+def _gathered(prepared: Iterable[Prepared]) -> Iterator[Prepared]:
+    """Put small frames together, so that a part of the ledger is worth its file."""
+    waiting: list[Prepared] = []
+    for some in prepared:
+        waiting.append(some)
+        if sum(one.rows.height for one in waiting) >= PART_ROWS:
+            yield _joined(waiting)
+            waiting = []
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(some: list[Prepared]) -> Prepared:
+    if len(some) == 1:
+        return some[0]
+    first = np.cumsum([0, *(one.prints.height for one in some)])
+    profiles = [one.profiles + int(start) for one, start in zip(some, first, strict=False)]
+    return Prepared(
+        Hashed(pl.concat([one.rows for one in some])),
+        pl.concat(profiles).cast(pl.UInt32),
+        Fingerprints(pl.concat([one.prints for one in some])),
+        pl.concat([one.numbers for one in some]),
+    )

@@ -13,153 +13,207 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from connector.audiences.members import UNKNOWN, Members, members_of
+from connector.audiences.ledger_rows import MASK_ORDER
+from connector.audiences.members import UNKNOWN, Wanted
 from connector.audiences.suppression import PersonSet
-from connector.hashing import hash_columns
-from connector.preparation import UNHASHED, Candidates, consenting_of, external_ids
+from connector.hashing import Hashed, hash_columns
+from connector.preparation import UNHASHED, Candidates, consenting_of, external_ids, first_candidates
 from connector.profiles.fingerprints import Fingerprints
 from connector.report import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
 
     from connector.audiences.ledger import Ledger
+    from connector.audiences.suppression import People
     from connector.profiles.fingerprints import Fingerprinter
+    from connector.profiles.mapping import Mapping
     from connector.profiles.segments import Segment
 
 MOST_WAITING = 200_000_000  # bytes of candidates that wait in memory
+FRAME_ROWS = 65_536  # candidates are few a frame of the source: they are put together before they are prepared
 WHO = ("EXTERN_ID", "EMAIL", "PHONE")
 
 
 @dataclass(slots=True)
 class Stock:
-    """What one reading found. ``gone`` numbers members to take out; ``unchanged`` those that stay as they are."""
+    """What one reading found.
+
+    ``gone`` numbers members to take out; ``unchanged`` those that stay as they are, with ``keys`` counting how many of them
+    have each key; ``pending`` says of each member whether it is a candidate to be sent again. ``candidates`` counts them all
+    (``None``: nobody was sent yet, so everyone is one), and ``again`` gives them, as often as wanted, counting in the
+    tally what it leaves out.
+    """
 
     gone: NDArray[np.int64]
     unchanged: NDArray[np.int64]
-    candidates: int
-    again: Callable[[], Iterator[Candidates]]
-    waiting: list[Candidates] | None = field(default=None)
+    pending: NDArray[np.bool_]
+    candidates: int | None
+    again: Callable[[Tally], Iterator[Candidates]]
+    keys: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Reading:
+    """How to read a segment: whose fingerprints, who must not stay, and what to do after each frame."""
+
+    segment: Segment
+    fingerprinter: Fingerprinter
+    never: tuple[People, ...]
+    tell: Callable[[], None] = lambda: None
+
+    def barred(self, ledger: Ledger) -> NDArray[np.bool_]:
+        """Tell which members must not stay."""
+        barred = np.zeros(len(ledger.members), dtype=bool)
+        for people in self.never:
+            barred |= people.members(ledger)
+        return barred
+
+    def fresh(self) -> Stock:
+        """Take stock of a segment that nobody was sent of: nothing to compare."""
+        nobody = np.zeros(0, dtype=np.int64)
+        again = lambda tally: first_candidates(self.segment, self.fingerprinter, tally)  # noqa: E731
+        return Stock(nobody, nobody, np.zeros(0, dtype=bool), None, again)
 
 
 def take_stock(
-    segment: Segment,
-    ledger: Ledger,
-    fingerprinter: Fingerprinter,
-    tally: Tally,
-    *,
-    never: PersonSet,
-    resend: NDArray[np.bool_],
-    only_leavers: bool,
-    tell: Callable[[], None] = lambda: None,
+    reading: Reading, ledger: Ledger, tally: Tally, *, resend: NDArray[np.bool_], only_leavers: bool
 ) -> Stock:
     """Read the segment once and compare.
 
     Args:
-        segment: What should be in the audience.
+        reading: What should be in the audience.
         ledger: What is in it.
-        fingerprinter: Of the segment's mapping.
         tally: Counts reading, consent, unchanged and raw repeats.
-        never: Nobody of these stays.
         resend: Per member, whether to send it again although it is unchanged.
         only_leavers: Mode ``add``: whoever is just not in the segment stays; only the suppressed and those who took back
             their consent go.
-        tell: Called now and then, to show progress.
     """
-    members, barred = ledger.members, never.members(ledger)
-    withdrawn, size, count = PersonSet(), 0, 0
-    waiting: list[Candidates] | None = []
-    prints: list[Fingerprints] = []
-    unchanged = np.zeros(len(members), dtype=bool)
-    for chunk in segment.chunks():
+    comparison = _Comparison(ledger, reading.barred(ledger), resend, tally)
+    mapping = reading.segment.mapping
+    withdrawn = PersonSet()
+    for chunk in reading.segment.chunks():
         tally.unparsable.update(chunk.unparsable)
         tally.scanned += chunk.scanned
-        consenting, numbers, refusing = consenting_of(chunk.frame, segment.mapping, tally)
+        consenting, numbers, refusing = consenting_of(chunk.frame, mapping, tally)
         if only_leavers and refusing.height:
-            _note_withdrawn(withdrawn, segment, refusing)
-        read = Candidates(consenting, fingerprinter.of(consenting), numbers)
-        some = _compare(read, segment, members, barred, resend, unchanged, tally)
-        count += some.frame.height
-        prints.append(some.prints)
-        size += int(some.frame.estimated_size())
-        if waiting is not None:
-            waiting = [*waiting, some] if size <= MOST_WAITING else None
-        tell()
-    gone = members.gone
-    if only_leavers and len(gone):
-        leaving = barred | withdrawn.members(ledger) if withdrawn else barred
-        gone = gone[leaving[gone]]
-    return Stock(
-        gone, np.flatnonzero(unchanged), count, _again(segment, fingerprinter, waiting, prints, tally, count), waiting
+            _note_withdrawn(withdrawn, mapping, refusing)
+        comparison.compare(Candidates(consenting, reading.fingerprinter.of(consenting), numbers), mapping)
+        reading.tell()
+    gone = ledger.members.gone
+    if only_leavers:
+        gone = gone[(comparison.barred | withdrawn.members(ledger))[gone]]
+    return comparison.stock(gone, reading)
+
+
+class _Comparison:
+    """The comparison while the source is read."""
+
+    def __init__(self, ledger: Ledger, barred: NDArray[np.bool_], resend: NDArray[np.bool_], tally: Tally) -> None:
+        self.barred = barred
+        self._members = ledger.members
+        self._resend = resend
+        self._tally = tally
+        self._unchanged = np.zeros(len(ledger.members), dtype=bool)
+        self._pending = np.zeros(len(ledger.members), dtype=bool)
+        self._keys = np.zeros(len(MASK_ORDER), dtype=np.int64)
+        self._prints: list[Fingerprints] = []
+        self._waiting: list[Candidates] | None = []
+        self._size = 0
+
+    def compare(self, some: Candidates, mapping: Mapping) -> None:
+        """Count who is unchanged, suppressed or repeated, and let the rest wait."""
+        members, tally = self._members, self._tally
+        numbers = members.find(some.prints)
+        known = numbers != UNKNOWN
+        out = np.zeros(len(numbers), dtype=bool)
+        out[known] = self.barred[numbers[known]]
+        again = members.meet(np.where(out, UNKNOWN, numbers))
+        candidate = ~known
+        candidate[known] = self._resend[numbers[known]] | ~members.held[numbers[known]]
+        candidate &= ~out & ~again
+        for reason, which in (("suppressed", out), ("duplicate", again)):
+            if which.any():
+                left_out = pl.Series(which)
+                tally.skip(reason, some.numbers.filter(left_out), external_ids(some.frame.filter(left_out), mapping))
+        same = numbers[known & ~out & ~again & ~candidate]
+        rows = int(members.rows[same].sum(dtype=np.int64))
+        tally.eligible += len(same)
+        tally.extra += rows - len(same)
+        tally.unchanged += rows
+        masks = members.mask[same]
+        self._keys += [int(np.count_nonzero(masks & np.uint32(1 << bit))) for bit in range(len(MASK_ORDER))]
+        self._unchanged[same] = True
+        self._pending[numbers[known & candidate]] = True
+        if candidate.any():
+            self._wait(_chosen(some, candidate))
+
+    def _wait(self, some: Candidates) -> None:
+        self._prints.append(some.prints)
+        self._size += int(some.frame.estimated_size())
+        if self._waiting is not None and self._size <= MOST_WAITING:
+            self._waiting.append(some)
+        else:
+            self._waiting = None
+
+    def stock(self, gone: NDArray[np.int64], reading: Reading) -> Stock:
+        """End the comparison."""
+        count = sum(prints.height for prints in self._prints)
+        waiting = self._waiting
+        if waiting is None:
+            wanted = pl.concat(self._prints)
+            again = lambda tally: _gathered(_read_again(reading, wanted, tally))  # noqa: E731
+        else:
+            again = lambda _: _gathered(waiting)  # noqa: E731
+        keys = dict(zip(MASK_ORDER, self._keys.tolist(), strict=True))
+        return Stock(gone, np.flatnonzero(self._unchanged), self._pending, count, again, keys)
+
+
+def _note_withdrawn(withdrawn: PersonSet, mapping: Mapping, refusing: pl.DataFrame) -> None:
+    """Remember who took back consent, by who they are: external id if they have one, else e-mail, else phone."""
+    hashed = hash_columns(mapping.keys_of(refusing).values, plain=UNHASHED)
+    columns, unknown = [], pl.lit(value=True)
+    for code in WHO:
+        if code in hashed.columns:
+            columns.append(pl.when(unknown).then(pl.col(code)).alias(code))
+            unknown &= pl.col(code).is_null()
+    withdrawn.add(Hashed(hashed.select(columns)))
+
+
+def _gathered(candidates: Iterable[Candidates]) -> Iterator[Candidates]:
+    """Put small frames together."""
+    waiting: list[Candidates] = []
+    for some in candidates:
+        waiting.append(some)
+        if sum(one.frame.height for one in waiting) >= FRAME_ROWS:
+            yield _joined(waiting)
+            waiting = []
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(some: list[Candidates]) -> Candidates:
+    if len(some) == 1:
+        return some[0]
+    return Candidates(
+        pl.concat([one.frame for one in some]),
+        Fingerprints(pl.concat([one.prints for one in some])),
+        pl.concat([one.numbers for one in some]),
     )
 
 
-def _compare(
-    some: Candidates,
-    segment: Segment,
-    members: Members,
-    barred: NDArray[np.bool_],
-    resend: NDArray[np.bool_],
-    unchanged: NDArray[np.bool_],
-    tally: Tally,
-) -> Candidates:
-    """Count who is unchanged, suppressed or repeated, and give the rest."""
-    numbers = members.find(some.prints)
-    known = numbers != UNKNOWN
-    out = np.zeros(len(numbers), dtype=bool)
-    out[known] = barred[numbers[known]]
-    again = members.meet(np.where(out, UNKNOWN, numbers))
-    candidate = ~known
-    candidate[known] = resend[numbers[known]] | ~members.held[numbers[known]]
-    same = known & ~out & ~again & ~candidate
-    rows = members.rows[numbers[same]].astype(np.int64)
-    for reason, which in (("suppressed", out), ("duplicate", again)):
-        if which.any():
-            left_out = pl.Series(which)
-            ids = external_ids(some.frame.filter(left_out), segment.mapping)
-            tally.skip(reason, some.numbers.filter(left_out), ids)
-    tally.eligible += len(rows)
-    tally.extra += int(rows.sum()) - len(rows)
-    tally.unchanged += int(rows.sum())
-    unchanged[numbers[same]] = True
-    chosen = pl.Series(candidate & ~out & ~again)
-    return Candidates(some.frame.filter(chosen), Fingerprints(some.prints.filter(chosen)), some.numbers.filter(chosen))
+def _chosen(some: Candidates, rows: NDArray[np.bool_]) -> Candidates:
+    kept = pl.Series(rows)
+    return Candidates(some.frame.filter(kept), Fingerprints(some.prints.filter(kept)), some.numbers.filter(kept))
 
 
-def _note_withdrawn(withdrawn: PersonSet, segment: Segment, refusing: pl.DataFrame) -> None:
-    """Remember who took back consent, by who they are: external id if mapped, else e-mail, else phone."""
-    codes = [code for code in WHO if code in segment.mapping.codes][:1]
-    hashed = hash_columns(segment.mapping.keys_of(refusing).values, plain=UNHASHED)
-    withdrawn.add(type(hashed)(hashed.select(codes)))
-
-
-def _again(
-    segment: Segment,
-    fingerprinter: Fingerprinter,
-    waiting: list[Candidates] | None,
-    prints: list[Fingerprints],
-    tally: Tally,
-    count: int,
-) -> Callable[[], Iterator[Candidates]]:
-    """Give the candidates, from memory or by reading the source again; what changed in between is left for the next run."""
-
-    def from_memory() -> Iterator[Candidates]:
-        yield from waiting or ()
-
-    def by_reading() -> Iterator[Candidates]:
-        wanted = members_of(pl.concat(prints))
-        found, again = 0, Tally()  # counted when it was read first
-        for chunk in segment.chunks():
-            consenting, numbers, _ = consenting_of(chunk.frame, segment.mapping, again)
-            seen = fingerprinter.of(consenting)
-            mine = wanted.find(seen) != UNKNOWN
-            mine &= np.cumsum(mine) <= count - found  # never more than were counted: the rest is the next run's
-            found += int(mine.sum())
-            chosen = pl.Series(mine)
-            prints_of_mine = Fingerprints(seen.filter(chosen))
-            yield Candidates(consenting.filter(chosen), prints_of_mine, numbers.filter(chosen))
-        tally.skipped["source_changed"] = max(0, count - found)
-
-    return from_memory if waiting is not None else by_reading
+def _read_again(reading: Reading, prints: pl.DataFrame, tally: Tally) -> Iterator[Candidates]:
+    """Read the source again for the candidates; what changed in between is left for the next run."""
+    wanted, counted_before = Wanted(prints), Tally()
+    for chunk in reading.segment.chunks():
+        consenting, numbers, _ = consenting_of(chunk.frame, reading.segment.mapping, counted_before)
+        seen = reading.fingerprinter.of(consenting)
+        yield _chosen(Candidates(consenting, seen, numbers), wanted.take(seen))
+    tally.skipped["source_changed"] = wanted.missing

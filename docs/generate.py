@@ -272,7 +272,7 @@ def _names_code(target: ast.expr) -> bool:
 
 def _constants(node: ast.expr) -> list[str]:
     words = [n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
-    return [word for word in words if re.fullmatch(r"[a-z]+\.[a-z_]+|usage", word)]
+    return [word for word in words if re.fullmatch(r"[a-z][a-z0-9]*\.[a-z_]+|usage", word)]
 
 
 def _by_prefix(word: str) -> int:

@@ -84,7 +84,7 @@ def unavailable(fbtrace_id: str | None = None) -> AccessError:
     """Say that the app was not let in; the way by hand is the caller's to show."""
     return AccessError(
         "Meta does not let this app make calls between businesses",
-        code=UNAVAILABLE,
+        code="b2b.unavailable",
         hint="Do it by hand, in the steps shown; then: connector check access",
         fbtrace_id=fbtrace_id,
     )

@@ -52,13 +52,13 @@ def request_access(config: Config, wish: AccessWish, speaker: Speaker, manner: M
     """
     if wish.kind not in REQUESTS:
         raise ConfigError("only ad accounts and Pages can be asked for", code="partner.asset", hint="Ask the client.")
-    asset, tasks = asset_of(wish.kind, wish.asset), tasks_of(wish.kind, wish.tasks)
+    asset, tasks, end = asset_of(wish.kind, wish.asset), tasks_of(wish.kind, wish.tasks), _end(wish)
     with open_desk(config, speaker, fresh=manner.fresh) as desk:
         ours, known = desk.ours(), read_asset(desk.graph, asset)
         if known.owner is not None and known.owner.id == ours.id:
             raise ConfigError(f"{asset.id} is our own", code="partner.asset", hint="Nobody has to be asked.")
         change = Change(
-            "request access", asset, known.name, known.owner, ours, tasks, wish.reason, _end(wish),
+            "request access", asset, known.name, known.owner, ours, tasks, wish.reason, end,
             # An asset that we cannot see has an owner we cannot name: then its own id has to be typed.
             confirm_id=known.owner.id if known.owner else str(asset.id),
         )  # fmt: skip
@@ -77,7 +77,7 @@ def request_access(config: Config, wish: AccessWish, speaker: Speaker, manner: M
 
 def grant_access(config: Config, wish: AccessWish, speaker: Speaker, manner: Manner) -> Attempt:
     """Give another business access to an asset of ours, asked for or not; the client's part. Errors as for a request."""
-    asset, tasks = asset_of(wish.kind, wish.asset), tasks_of(wish.kind, wish.tasks)
+    asset, tasks, end = asset_of(wish.kind, wish.asset), tasks_of(wish.kind, wish.tasks), _end(wish)
     agency = Party(business_of(wish.business or ""))
     with open_desk(config, speaker, fresh=manner.fresh) as desk:
         with _recorded(desk, "grant access", asset, agency, wish):
@@ -86,7 +86,7 @@ def grant_access(config: Config, wish: AccessWish, speaker: Speaker, manner: Man
         rows = _Rows(desk, asset, graph)
         agency = replace(agency, name=rows.name_of(agency.id) or _name_of(desk, agency.id))
         change = Change(
-            "grant access", asset, known.name, known.owner, agency, tasks, wish.reason, _end(wish), agency.id,
+            "grant access", asset, known.name, known.owner, agency, tasks, wish.reason, end, agency.id,
             before=rows.of(agency.id),
         )  # fmt: skip
 

@@ -6,34 +6,79 @@ e-mail alone is no duplicate. "Earlier" means earlier and sent: a profile that w
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 import polars as pl
 
 from connector.audiences.digest_set import DigestSet, identify, split
+from connector.audiences.ledger_rows import cells_names
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from connector.audiences.digest_set import Keys
     from connector.audiences.ledger import Ledger
     from connector.hashing import Hashed
 
+_KEPT: Final = (
+    "external_id",
+    *(f"cells{place}_{half}" for place in ("", *range(2, 6)) for half in ("high", "low")),
+)
+
+
+class Unchanged:
+    """Members that stay as they are: they count as seen, so that nobody is sent beside their own duplicate.
+
+    The ledger is looked through for the rows in question, frame by frame, for all of it would be 370 MB for ten million. With
+    ``remember`` (for many rows in question) it is all taken in at the first.
+    """
+
+    def __init__(self, ledger: Ledger, numbers: NDArray[np.int64], *, remember: bool = False) -> None:
+        self._ledger = ledger
+        self._numbers = numbers
+        self._remember = remember
+        self._asked = {"cells": DigestSet(), "ids": DigestSet()}
+        self._known = {"cells": DigestSet(), "ids": DigestSet()}
+
+    def known(self, what: Literal["cells", "ids"], keys: Keys) -> NDArray[np.bool_]:
+        """Tell which identities a member has; :meth:`look_up` them first."""
+        return self._known[what].find(keys)
+
+    def look_up(self, cells: Keys, ids: Keys | None) -> None:
+        """Find out about these identities, unless that was done before."""
+        if self._remember:
+            self._take_in(None)
+            self._numbers, self._remember = self._numbers[:0], False
+        new = {"cells": _without(cells, self._asked["cells"])}
+        if ids is not None:
+            new["ids"] = _without(ids, self._asked["ids"])
+        if not len(self._numbers) or not any(keys[2].any() for keys in new.values()):
+            return
+        wanted = {what: DigestSet() for what in new}
+        for what, keys in new.items():
+            wanted[what].put(keys)
+            self._asked[what].put(keys)
+        self._take_in(wanted)
+
+    def _take_in(self, wanted: dict[str, DigestSet] | None) -> None:
+        for frame in self._ledger.details(self._numbers, _KEPT):
+            for what, keys in _of_ledger(frame):
+                if wanted is None:
+                    self._known[what].put(keys)
+                elif what in wanted:
+                    self._known[what].put((keys[0], keys[1], wanted[what].find(keys)))
+
 
 class Duplicates:
     """Remembers the rows and external ids that were let through in one run."""
 
-    def __init__(self) -> None:
+    def __init__(self, unchanged: Unchanged | None = None) -> None:
+        self._unchanged = unchanged
         self._cells = DigestSet()
         self._ids = DigestSet()
-
-    def remember(self, ledger: Ledger, numbers: NDArray[np.int64]) -> None:
-        """Let members that stay as they are count as seen, so that nobody is sent beside their own duplicate."""
-        for frame in ledger.details(numbers, ("cells_high", "cells_low", "external_id")):
-            high, low = (pl.col(name).cast(pl.UInt128) for name in ("cells_high", "cells_low"))
-            self._cells.add(frame.select((high * pl.lit(2**64, dtype=pl.UInt128) + low).alias("identity")).to_series())
-            self._ids.add(identify(frame, ["external_id"]))
 
     def firsts(self, hashed: Hashed, profiles: pl.Series, columns: list[str]) -> pl.Series:
         """Tell per row whether it is the first of its kind, and remember those that are.
@@ -48,11 +93,36 @@ class Duplicates:
         ids = split(identify(hashed, ["EXTERN_ID"])) if "EXTERN_ID" in hashed.columns else None
         if ids is not None:
             first &= ~self._ids.find(ids)
+        if self._unchanged is not None:
+            self._unchanged.look_up(cells, ids)
+            first &= ~self._unchanged.known("cells", cells)
+            if ids is not None:
+                first &= ~self._unchanged.known("ids", ids)
         first = _firsts_within(profiles.to_numpy(), cells, ids, first)
         self._cells.put((cells[0], cells[1], cells[2] & first))
         if ids is not None:
             self._ids.put((ids[0], ids[1], ids[2] & first))
         return pl.Series(first)
+
+
+class NoDuplicates(Duplicates):
+    """Lets everybody through: who is to be taken out is taken out, however often they stand there."""
+
+    def firsts(self, hashed: Hashed, profiles: pl.Series, columns: list[str]) -> pl.Series:  # noqa: ARG002
+        """Tell that every row is the first of its kind."""
+        return pl.repeat(True, hashed.height, eager=True, dtype=pl.Boolean)
+
+
+def _without(keys: Keys, known: DigestSet) -> Keys:
+    return keys[0], keys[1], keys[2] & ~known.find(keys)
+
+
+def _of_ledger(frame: pl.DataFrame) -> Iterator[tuple[Literal["cells", "ids"], Keys]]:
+    """Give the identities that ledger rows keep, of main rows and of extra rows."""
+    for high, low in cells_names(frame.columns):
+        second = frame[low].fill_null(0).to_numpy().astype(np.uint32)
+        yield "cells", (frame[high].fill_null(0).to_numpy(), second, frame[high].is_not_null().to_numpy())
+    yield "ids", split(identify(frame, ["external_id"]))
 
 
 def _firsts_within(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import json
 import re
-import threading
 import time
 from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
@@ -28,12 +27,13 @@ from connector.audiences.address import (
 from connector.audiences.answers import JsonObject, read_int, read_object, read_objects, read_text
 from connector.audiences.credentials import credentials
 from connector.audiences.failures import Failure, broken, is_about_certificate, read_answer
-from connector.audiences.lines import Lines
+from connector.audiences.lines import Lines, Traffic
 from connector.audiences.pace import Pace, Patience, Wait
-from connector.audiences.request import Body, Call, Piece, Request
+from connector.audiences.request import Body, Call, Request
 from connector.errors import ConfigError, ConnectorError, RejectedError, TransientError
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Collection, Iterator, Mapping
 
     from pydantic import SecretStr
@@ -66,16 +66,6 @@ class _Pieces(httpx.SyncByteStream):
             for at in range(0, len(view), _PIECE):
                 yield bytes(view[at : at + _PIECE])
         self.sent = True
-
-
-class _Traffic:
-    """What the siblings on one pool share: requests under way, whether it is closed, how many were sent again."""
-
-    def __init__(self) -> None:
-        self.idle = threading.Condition()
-        self.busy = 0
-        self.closed = False
-        self.retried = 0
 
 
 class Graph:
@@ -126,7 +116,7 @@ class Graph:
         self._timeout = httpx.Timeout(read_timeout, connect=_CONNECT_SECONDS).as_dict()
         self._transport = transport or _transport(self._origin, connections)
         self._lines = Lines(stop or self.pace.stop)
-        self._traffic = _Traffic()
+        self._traffic = Traffic()
         self._on_headers: Callable[[Mapping[str, str]], None] | None = None
 
     def __repr__(self) -> str:
@@ -396,6 +386,7 @@ def _transport(origin: Origin, connections: int) -> httpx.HTTPTransport:
     """One pool, HTTP/1.1 (HTTP/2 costs 40 times the CPU), certificates verified, the environment's proxy if any."""
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=30.0)
     try:
+        # Plain http leads to this machine only, and reading the certificate authorities takes 50 ms.
         return httpx.HTTPTransport(
             verify=origin.scheme == "https", trust_env=True, limits=limits, proxy=proxy_for(origin)
         )
@@ -405,6 +396,3 @@ def _transport(origin: Origin, connections: int) -> httpx.HTTPTransport:
             code="config.proxy",
             hint="HTTPS_PROXY looks like http://proxy.example:3128.",
         ) from None
-
-
-__all__ = ["Body", "Call", "Graph", "Piece"]

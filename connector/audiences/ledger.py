@@ -1,63 +1,94 @@
 """What one segment put into one audience: the ledger's slice, opened for one run.
 
 Sees fingerprints, digests and ids, never attributes. Rows are entered before they are sent (``intend``) and confirmed when
-Meta acknowledged them (``hold``): what may be in the audience is never forgotten, so whoever leaves can be taken out, and a
-run that was cut off is gone on with by running again. Files in ``ledger_files.py``, the book in ``ledger_book.py``.
+Meta acknowledged them (``hold``); members are marked before they are taken out (``leave``) and struck when Meta acknowledged
+that (``strike``). So what may be in the audience is never forgotten, and a run that was cut off is gone on with by running
+again. Files in ``ledger_files.py``, the book in ``ledger_book.py``.
 """
 
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 import numpy as np
 import polars as pl
 
 from connector.audiences.ledger_book import LedgerBook, Part, SliceRecord
-from connector.audiences.ledger_rows import identities_of, kept_codes
-from connector.audiences.members import Members, read_members
-from connector.errors import SourceError
+from connector.audiences.ledger_rows import MASK_ORDER, identities_of, kept_codes
+from connector.audiences.members import LOADED, Members, Piece, read_members
+from connector.errors import SourceError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from connector.audiences.ledger_book import Kind
     from connector.audiences.ledger_files import LedgerFiles
+    from connector.audiences.members import Kind
     from connector.state import State
 
-_LOAD = ("high", "low", "rows", "sent")
-MOST_WASTE = 0.3  # of a slice's rows may be superseded or gone before it is written anew
-MOST_PARTS = 600
-_COMPACT_ROWS = 250_000
+_PRINT: Final = ("high", "low")
+
+
+@dataclass(frozen=True, slots=True)
+class Tidiness:
+    """When a slice is written anew, and in parts of how many rows.
+
+    ``waste``: how many rows may be superseded or gone, as a share of the live ones; a few thousand are never worth it.
+    """
+
+    waste: float = 0.3
+    least_waste: int = 5_000
+    parts: int = 600
+    rows: int = 250_000
+
+
+TIDY: Final = Tidiness()
 
 
 class Ledger:
-    """One slice. Holds the audience's lock while it is open: nobody else may write."""
+    """One slice. Whoever writes holds the audience's lock while it is open."""
 
-    def __init__(self, book: LedgerBook, files: LedgerFiles, record: SliceRecord, run_id: str) -> None:
+    def __init__(
+        self,
+        book: LedgerBook,
+        files: LedgerFiles,
+        record: SliceRecord,
+        run_id: str,
+        tidiness: Tidiness | None = None,
+    ) -> None:
         self._book = book
         self._files = files
         self._record = record
         self._run_id = run_id
+        self._tidiness = tidiness or TIDY
         self._rows = [p for p in record.parts if p.kind == "rows"]
         self.members, self._starts = self._load()
+        self._waste = sum(p.rows for p in record.parts) - len(self.members)
 
     def _load(self) -> tuple[Members, list[int]]:
         parts = self._record.parts
-        loaded = [self._read(p, _LOAD if p.kind == "rows" else ("high", "low")) for p in parts]
-        members, starts = read_members(loaded, [p.kind for p in parts], [p.held for p in parts])
+        frames = (self._read(p, LOADED if p.kind == "rows" else _PRINT) for p in parts)
+        members, starts = read_members([Piece(p.kind, p.rows, p.held) for p in parts], frames)
         return members, [s for s, p in zip(starts, parts, strict=True) if p.kind == "rows"]
 
     @property
-    def coverage(self) -> dict[str, float] | None:
-        """The share of profiles that had each key in the last whole run."""
-        return self._record.coverage
+    def segment(self) -> str:
+        """Whose slice it is."""
+        return self._record.segment
+
+    def coverage(self) -> dict[str, float]:
+        """Give the share of the acknowledged members that have each key."""
+        masks = self.members.mask[self.members.held]
+        counts = {code: int(np.count_nonzero(masks & np.uint32(1 << bit))) for bit, code in enumerate(MASK_ORDER)}
+        return {code: count / len(masks) for code, count in counts.items()} if len(masks) else {}
 
     def intend(self, rows: pl.DataFrame) -> int:
         """Enter rows that are about to be sent, in that order; returns the part's number. Durable when it returns."""
+        self._waste += int(np.count_nonzero(self.members.find(rows) >= 0))
         return self._add("rows", rows, held=0)
 
     def hold(self, held: dict[int, int]) -> None:
@@ -67,8 +98,9 @@ class Ledger:
     def doubt_rows(self, part: int, places: list[int]) -> pl.DataFrame:
         """Say that rows of a part were refused: as before perhaps in the audience, but not by this run. Gives those rows."""
         refused = self._read(next(p for p in self._record.parts if p.part == part))[places]
-        self._add("gone", refused.select("high", "low"), held=0)  # what is confirmed of them ends here …
+        self._add("gone", refused.select(_PRINT), held=0)  # what is confirmed of them ends here …
         self._add("rows", refused, held=0)  # … and an earlier run may have sent them all the same
+        self._waste += 2 * refused.height
         return refused
 
     def doubt_this_run(self) -> None:
@@ -80,23 +112,41 @@ class Ledger:
         """Take back every acknowledgement, before the audience is replaced."""
         self._record = self._book.doubt(self._record)
 
+    def leave(self, numbers: NDArray[np.int64]) -> None:
+        """Enter that members are about to be taken out: from now on they may be in the audience, or not."""
+        self._mark("leaving", numbers[~self.members.leaving[numbers]])
+        self.members.leaving[numbers] = True
+        self.members.held[numbers] = False
+
     def strike(self, numbers: NDArray[np.int64]) -> None:
         """Enter that members were taken out."""
-        if len(numbers):
-            gone = pl.DataFrame({"high": self.members.high[numbers], "low": self.members.low[numbers]})
-            self._add("gone", gone, held=0)
+        self._mark("gone", numbers)
+        self._waste += len(numbers)
+
+    def linger(self, rows: pl.DataFrame) -> None:
+        """Keep, of members that leave, ``rows`` only: what of them is still in the audience because somebody shares it."""
+        self._add("rows", rows, held=0)
+        self._add("leaving", rows.select(_PRINT), held=0)
+        self._waste += 2 * rows.height
+
+    def erase(self, numbers: NDArray[np.int64]) -> None:
+        """Strike members and write the slice anew, so that no file holds anything of them."""
+        self.strike(numbers)
+        self._write_anew()
+        self._sweep()
 
     def details(self, numbers: NDArray[np.int64], columns: tuple[str, ...] | None = None) -> Iterator[pl.DataFrame]:
-        """Give what is kept of members (or some of its columns), part by part, with their ``number``."""
+        """Give what is kept of members (or some columns, where a part has them), part by part, with their ``number``."""
         wanted = np.zeros(sum(p.rows for p in self._rows), dtype=bool)
         wanted[self.members.place[numbers]] = True
-        owner = np.zeros(len(wanted), dtype=np.int64)
+        owner = np.zeros(len(wanted), dtype=np.uint32)
         owner[self.members.place[numbers]] = numbers
         for part, start in zip(self._rows, self._starts, strict=True):
             mine = wanted[start : start + part.rows]
             if mine.any():
-                frame = self._read(part, columns).filter(pl.Series(mine))
-                yield frame.with_columns(number=pl.Series(owner[start : start + part.rows][mine]))
+                frame = self._read(part, columns)
+                whose = pl.Series("number", owner[start : start + part.rows][mine].astype(np.int64))
+                yield (frame if mine.all() else frame.filter(pl.Series(mine))).with_columns(whose)
 
     def identities(self, numbers: NDArray[np.int64]) -> Iterator[tuple[str, pl.Series, pl.Series]]:
         """Give the kept digests of members as identities: code, ``number``, identity; part by part."""
@@ -108,20 +158,11 @@ class Ledger:
         """All members' numbers."""
         return np.arange(len(self.members))
 
-    def finish(self, *, whole: bool, coverage: dict[str, float] | None) -> None:
-        """End a run: strike parts that say nothing any more, and write the slice anew when much of it is waste.
-
-        Args:
-            whole: Everything was sent and removed, so what earlier runs were not sure of is settled.
-            coverage: Kept for the next run's guard.
-        """
-        unsure = {
-            p.part for p in self._record.parts if whole and p.kind == "rows" and not p.held and p.run_id != self._run_id
-        }
-        self._record = self._book.drop(self._record, unsure, coverage=coverage)
-        rows = sum(p.rows for p in self._record.parts if p.kind == "rows")
-        waste = sum(p.rows if p.kind == "gone" else p.rows - p.held for p in self._record.parts)
-        if whole and (waste > MOST_WASTE * rows or len(self._record.parts) > MOST_PARTS):
+    def finish(self) -> None:
+        """End a run: write the slice anew when much of it is waste, and remove what a crash left lying."""
+        live = max(0, sum(p.rows for p in self._record.parts) - self._waste)
+        most = max(self._tidiness.waste * live, self._tidiness.least_waste)
+        if self._waste > most or len(self._record.parts) > self._tidiness.parts:
             self._write_anew()
         self._sweep()
 
@@ -129,41 +170,49 @@ class Ledger:
         """Strike what earlier runs wrote: this run replaced the whole audience."""
         earlier = {p.part for p in self._record.parts if p.run_id != self._run_id}
         self._record = self._book.drop(self._record, earlier)
+        self._waste = 0
 
     def clear(self) -> None:
         """Strike everything: somebody else's run replaced the whole audience."""
         self._record = self._book.drop(self._record, {p.part for p in self._record.parts})
         self._sweep()
 
-    def erase(self, numbers: NDArray[np.int64]) -> None:
-        """Forget members, their digests in the files included. Right after opening: what this run entered is not looked at."""
-        stays = np.ones(len(self.members), dtype=bool)
-        stays[numbers] = False
-        self._copy_live(stays)
-        self._sweep()
+    def _mark(self, kind: Kind, numbers: NDArray[np.int64]) -> None:
+        if len(numbers):
+            prints = pl.DataFrame({"high": self.members.high[numbers], "low": self.members.low[numbers]})
+            self._add(kind, prints, held=0)
+            self._waste += len(numbers)
 
     def _write_anew(self) -> None:
         """Copy the live rows into few parts, then let those be the slice in one change of the book."""
+        old = {p.part for p in self._record.parts}
+        self._reload()
+        held, leaving = self.members.held, self.members.leaving
+        self._copy(held, held=True)
+        self._copy(~held & ~leaving, held=False)
+        self._copy(leaving, held=False)
+        self._mark("leaving", np.flatnonzero(leaving))
+        self._record = self._book.drop(self._record, old)
+        self._reload()
+        self._waste = int(leaving.sum())
+
+    def _reload(self) -> None:
         self._rows = [p for p in self._record.parts if p.kind == "rows"]
         self.members, self._starts = self._load()
-        self._copy_live(np.ones(len(self.members), dtype=bool))
 
-    def _copy_live(self, stays: NDArray[np.bool_]) -> None:
-        old = self._record
-        for held in (True, False):
-            waiting: list[pl.DataFrame] = []
-            for frame in self.details(np.flatnonzero(stays & (self.members.held == held))):
-                waiting.append(frame.drop("number"))
-                if sum(some.height for some in waiting) >= _COMPACT_ROWS:
-                    self._copy(waiting, held=held)
-                    waiting = []
-            self._copy(waiting, held=held)
-        self._record = self._book.drop(self._record, {p.part for p in old.parts})
+    def _copy(self, chosen: NDArray[np.bool_], *, held: bool) -> None:
+        waiting: list[pl.DataFrame] = []
+        for frame in self.details(np.flatnonzero(chosen)):
+            waiting.append(frame.drop("number"))
+            if sum(some.height for some in waiting) >= self._tidiness.rows:
+                self._put(waiting, held=held)
+                waiting = []
+        if waiting:
+            self._put(waiting, held=held)
 
-    def _copy(self, frames: list[pl.DataFrame], *, held: bool) -> None:
-        if frames:
-            rows = pl.concat(frames, how="diagonal")
-            self._add("rows", rows, held=rows.height if held else 0)
+    def _put(self, frames: list[pl.DataFrame], *, held: bool) -> None:
+        rows = pl.concat(frames, how="diagonal")
+        self._add("rows", rows, held=rows.height if held else 0)
 
     def _add(self, kind: Kind, rows: pl.DataFrame, *, held: int) -> int:
         number = self._record.next_part
@@ -172,13 +221,23 @@ class Ledger:
         return number
 
     def _read(self, part: Part, columns: tuple[str, ...] | None = None) -> pl.DataFrame:
-        return self._files.read(_file(self._record, part.part), part.checksum, columns)
+        try:
+            return self._files.read(_file(self._record, part.part), part.checksum, columns)
+        except SourceError:
+            now = self._book.slice(self._record.audience_id, self._record.segment)
+            if now is not None and now.generation == self._record.generation:
+                raise
+        raise TransientError(
+            f"another run changed the ledger of segment {self._record.segment} meanwhile",
+            code="ledger.overtaken",
+            hint="Nothing is lost: run the same command again.",
+        )
 
     def _sweep(self) -> None:
         """Remove files that the book does not name: a crash between file and book leaves one."""
-        named = {f"{p.part:06d}.parquet" for p in self._record.parts}
+        named = {_name(p.part) for p in self._record.parts}
         folder = folder_of(self._record.audience_id, self._record.segment)
-        for name in self._files.names(folder):
+        for name in self._files.names(folder, hidden=True):
             if name not in named:
                 self._files.remove(f"{folder}/{name}")
 
@@ -200,7 +259,7 @@ def open_ledger(
 
     Raises:
         SourceError: a file is missing or damaged, was written with another key, or the book knows nothing of files that
-            are there. Never treated as empty.
+            are there, or less. Never treated as empty.
     """
     book, mark = LedgerBook(state), key_mark(key)
     record = book.slice(audience_id, segment)
@@ -208,29 +267,49 @@ def open_ledger(
         _check_record(record, files, audience_id, segment, mark)
         if record is not None:
             return Ledger(book, files, record, run_id or "")
-    except SourceError:
-        if not anew:
+    except SourceError as error:
+        if not anew or error.code == "ledger.unreadable":  # rights can be given back: nothing is lost yet
             raise
+    # Numbers go on from what was there before, so that none ever means two files or two states.
+    last = _last_number(files.names(folder_of(audience_id, segment)))
+    following = max(last + 1, record.next_part if record is not None else 1)
+    empty = SliceRecord(audience_id, segment, record.generation + 1 if record is not None else 1, mark, following, ())
     if run_id is None:
-        return Ledger(book, files, SliceRecord(audience_id, segment, 0, mark, 1, None, ()), "")
+        return Ledger(book, files, empty, "")
     if record is not None:
         book.forget_slice(record)
-    return Ledger(book, files, book.begin(audience_id, segment, mark), run_id)
+    return Ledger(book, files, book.begin(empty), run_id)
 
 
 def _check_record(record: SliceRecord | None, files: LedgerFiles, audience_id: str, segment: str, mark: str) -> None:
-    if record is None and files.names(folder_of(audience_id, segment)):
-        raise SourceError(
-            f"the state database knows nothing of the ledger that is there for segment {segment}",
-            code="ledger.unknown",
-            hint="Is CONNECTOR_STATE the same as before? Export once with --full to begin a new ledger.",
-        )
-    if record is not None and record.key_mark != mark:
+    names = files.names(folder_of(audience_id, segment))
+    again = f"Export it once with --full to begin a new ledger: connector export segment {segment} --full"
+    if record is None:
+        if names:
+            raise SourceError(
+                f"the state database knows nothing of the ledger that is there for segment {segment}",
+                code="ledger.unknown",
+                hint=f"Is CONNECTOR_STATE the same as before? {again}",
+            )
+        return
+    if record.key_mark != mark:
         raise SourceError(
             f"the ledger of segment {segment} was written with another key",
             code="ledger.key",
-            hint="Bring back CONNECTOR_KEY or .connector/key. Or export once with --full to begin a new ledger.",
+            hint=f"Bring back CONNECTOR_KEY or .connector/key. {again}",
         )
+    # A crash between a file and the book leaves one file more than the book knows: the next. Not two.
+    if _last_number(names) > record.next_part:
+        raise SourceError(
+            f"the state database knows an older ledger of segment {segment} than the one that is there",
+            code="ledger.newer",
+            hint=f"Was an old copy of the state database brought back? {again}",
+        )
+
+
+def _last_number(names: list[str]) -> int:
+    numbers = [name.removesuffix(".parquet") for name in names]
+    return max((int(number) for number in numbers if number.isdecimal()), default=0)
 
 
 def key_mark(key: bytes) -> str:
@@ -243,5 +322,9 @@ def folder_of(audience_id: str, segment: str) -> str:
     return f"{audience_id}/{quote(segment, safe='')}"
 
 
+def _name(part: int) -> str:
+    return f"{part:06d}.parquet"
+
+
 def _file(record: SliceRecord, part: int) -> str:
-    return f"{folder_of(record.audience_id, record.segment)}/{part:06d}.parquet"
+    return f"{folder_of(record.audience_id, record.segment)}/{_name(part)}"

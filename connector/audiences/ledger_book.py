@@ -7,7 +7,7 @@ between (compare and set on the slice's generation). A slice is what one segment
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -18,9 +18,8 @@ from connector.state import now
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
+    from connector.audiences.members import Kind
     from connector.state import State
-
-Kind = Literal["rows", "gone"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +27,7 @@ class Part:
     """One file of a slice.
 
     ``rows``: profiles in the order they were sent, the first ``held`` of them acknowledged, the others perhaps in the
-    audience, perhaps not. ``gone``: fingerprints that were taken out.
+    audience, perhaps not. ``leaving``: fingerprints whose removal was begun. ``gone``: fingerprints that were taken out.
     """
 
     part: int
@@ -48,7 +47,6 @@ class SliceRecord:
     generation: int
     key_mark: str
     next_part: int
-    coverage: dict[str, float] | None
     parts: tuple[Part, ...]
 
 
@@ -73,15 +71,15 @@ class LedgerBook:
         """One slice; nothing when nothing was ever sent."""
         return next((s for s in self.slices(audience_id) if s.segment == segment), None)
 
-    def begin(self, audience_id: str, segment: str, key_mark: str) -> SliceRecord:
-        """Open an empty slice."""
+    def begin(self, empty: SliceRecord) -> SliceRecord:
+        """Open a slice without parts; its generation and part numbers go on from a former one's."""
+        values = {
+            "audience_id": empty.audience_id, "segment": empty.segment, "generation": empty.generation,
+            "key_mark": empty.key_mark, "next_part": empty.next_part, "changed_at": now(),
+        }  # fmt: skip
         with self._state.session() as connection:
-            values = {
-                "audience_id": audience_id, "segment": segment, "generation": 1, "key_mark": key_mark,
-                "next_part": 1, "coverage": None, "changed_at": now(),
-            }  # fmt: skip
             connection.execute(LEDGER_SLICES.insert().values(**values))
-        return SliceRecord(audience_id, segment, 1, key_mark, 1, None, ())
+        return empty
 
     def add(self, record: SliceRecord, part: Part) -> SliceRecord:
         """Enter a part whose file is written."""
@@ -109,10 +107,10 @@ class LedgerBook:
             connection.execute(_parts_of(sa.update(LEDGER_PARTS), record).values(held=0))
         return _with(following, tuple(replace(p, held=0) for p in record.parts))
 
-    def drop(self, record: SliceRecord, parts: set[int], *, coverage: dict[str, float] | None = None) -> SliceRecord:
-        """Strike parts whose rows are all told elsewhere, or gone; ``coverage`` is kept for the next run's guard."""
+    def drop(self, record: SliceRecord, parts: set[int]) -> SliceRecord:
+        """Strike parts whose rows are all told elsewhere, or gone."""
         with self._state.session() as connection:
-            following = self._advance(connection, record, coverage=coverage or record.coverage)
+            following = self._advance(connection, record)
             if parts:
                 connection.execute(_parts_of(sa.delete(LEDGER_PARTS), record).where(LEDGER_PARTS.c.part.in_(parts)))
         return _with(following, tuple(p for p in record.parts if p.part not in parts))
@@ -141,7 +139,7 @@ class LedgerBook:
             )
         return SliceRecord(
             record.audience_id, record.segment, record.generation + 1, record.key_mark,
-            int(values.get("next_part", record.next_part)), values.get("coverage", record.coverage), record.parts,
+            int(values.get("next_part", record.next_part)), record.parts,
         )  # fmt: skip
 
 
@@ -158,6 +156,4 @@ def _with(record: SliceRecord, parts: tuple[Part, ...]) -> SliceRecord:
 def _record(row: dict[str, Any], listed: list[dict[str, Any]]) -> SliceRecord:
     mine = [p for p in listed if (p["audience_id"], p["segment"]) == (row["audience_id"], row["segment"])]
     parts = tuple(Part(p["part"], p["kind"], p["rows"], p["held"], p["checksum"], p["run_id"]) for p in mine)
-    return SliceRecord(
-        row["audience_id"], row["segment"], row["generation"], row["key_mark"], row["next_part"], row["coverage"], parts
-    )
+    return SliceRecord(row["audience_id"], row["segment"], row["generation"], row["key_mark"], row["next_part"], parts)

@@ -1,4 +1,4 @@
-"""The ledger's files: written once, whole or not at all, readable by their owner only, and checked on every reading.
+"""The ledger's files: written once, whole or not at all, readable by their owner only, and checked before they are believed.
 
 A folder on this machine, or an object store by URL. Must not know what the files mean.
 """
@@ -8,17 +8,20 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import polars as pl
 
-from connector.errors import ConfigError, SourceError, TransientError
+from connector.errors import ConfigError, ConnectorError, SourceError, TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-WAY_OUT = "Export once with --full (or mode: replace): it sends everyone and begins a new ledger."
+T = TypeVar("T")
+
+WAY_OUT = "Export that segment once with --full, or with --mode replace: it sends everyone and begins a new ledger."
 
 
 class Shelf(Protocol):
@@ -30,8 +33,8 @@ class Shelf(Protocol):
     def get(self, name: str) -> bytes | None:
         """Read what lies under ``name``; nothing when it is not there."""
 
-    def names(self, folder: str) -> list[str]:
-        """List what lies in ``folder``."""
+    def names(self, folder: str, *, hidden: bool) -> list[str]:
+        """List what lies in ``folder``; ``hidden`` are files that were not finished."""
 
     def remove(self, name: str) -> None:
         """Take ``name`` away; nothing happens when it is not there."""
@@ -42,6 +45,7 @@ class LedgerFiles:
 
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
+        self._believed: set[tuple[str, str]] = set()
 
     def write(self, name: str, frame: pl.DataFrame) -> str:
         """Write ``frame`` under ``name``; returns the checksum to remember. Digests do not compress, so nothing is tried."""
@@ -52,7 +56,9 @@ class LedgerFiles:
         return hashlib.sha256(content).hexdigest()
 
     def read(self, name: str, checksum: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
-        """Read what was written.
+        """Read what was written, or some columns of it, as far as the file has them.
+
+        The checksum is compared the first time: a run reads each file several times.
 
         Raises:
             SourceError: the file is missing (``ledger.missing``) or not what was written (``ledger.damaged``).
@@ -64,17 +70,20 @@ class LedgerFiles:
                 code="ledger.missing",
                 hint=f"Bring it back, or name the shared ledger with `ledger:` in connector.yaml. {WAY_OUT}",
             )
-        if hashlib.sha256(content).hexdigest() != checksum:
-            raise SourceError(
-                f"the ledger's file {name} is damaged: it is not what was written",
-                code="ledger.damaged",
-                hint=f"Bring it back from a copy. {WAY_OUT}",
-            )
-        return pl.read_parquet(content, columns=None if columns is None else list(columns))
+        if (name, checksum) not in self._believed:
+            if hashlib.sha256(content).hexdigest() != checksum:
+                raise _damaged(name)
+            self._believed.add((name, checksum))
+        try:
+            there = () if columns is None else tuple(pl.read_parquet_schema(io.BytesIO(content)))
+            chosen = None if columns is None else [column for column in columns if column in there]
+            return pl.read_parquet(content, columns=chosen)
+        except (pl.exceptions.PolarsError, OSError):  # damaged since the checksum was compared
+            raise _damaged(name) from None
 
-    def names(self, folder: str) -> list[str]:
-        """List the files of ``folder``."""
-        return self._shelf.names(folder)
+    def names(self, folder: str, *, hidden: bool = False) -> list[str]:
+        """List the files of ``folder``; with ``hidden`` also those that were begun and never finished."""
+        return self._shelf.names(folder, hidden=hidden)
 
     def remove(self, name: str) -> None:
         """Take a file away."""
@@ -86,6 +95,14 @@ def open_ledger_files(location: str) -> LedgerFiles:
     return LedgerFiles(_Store(location) if "://" in location else _Folder(Path(location)))
 
 
+def _damaged(name: str) -> SourceError:
+    return SourceError(
+        f"the ledger's file {name} is damaged: it is not what was written",
+        code="ledger.damaged",
+        hint=f"Bring it back from a copy. {WAY_OUT}",
+    )
+
+
 class _Folder:
     """Files in a folder of this machine, mode 0600 in folders of mode 0700."""
 
@@ -94,25 +111,20 @@ class _Folder:
 
     def put(self, name: str, content: bytes) -> None:
         path = self._root / name
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            beside = path.with_name(f".{path.name}.{os.getpid()}")
-            with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:  # noqa: PTH123  a mode at creation
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
-            folder = os.open(path.parent, os.O_RDONLY)
+        beside = path.with_name(f".{path.name}.{os.getpid()}")
+        with _changing(name):
+            _make_folders(path.parent)
             try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
-        except OSError as error:
-            raise TransientError(
-                f"the ledger cannot be written ({name}): {error.strerror}",
-                code="ledger.write",
-                hint="Nothing is lost: make room or give the rights, then run the same command again.",
-            ) from None
+                with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:  # noqa: PTH123  a mode at creation
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                beside.replace(path)
+            except BaseException:
+                with suppress(OSError):
+                    beside.unlink(missing_ok=True)
+                raise
+            _sync(path.parent)
 
     def get(self, name: str) -> bytes | None:
         try:
@@ -120,18 +132,57 @@ class _Folder:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise SourceError(
-                f"the ledger's file {name} cannot be read: {error.strerror}", code="ledger.unreadable"
-            ) from None
+            raise _unreadable(name, error) from None
 
-    def names(self, folder: str) -> list[str]:
+    def names(self, folder: str, *, hidden: bool) -> list[str]:
         try:
-            return sorted(path.name for path in (self._root / folder).iterdir() if not path.name.startswith("."))
+            found = sorted(path.name for path in (self._root / folder).iterdir())
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise _unreadable(folder, error) from None
+        return [name for name in found if hidden or not name.startswith(".")]
 
     def remove(self, name: str) -> None:
-        (self._root / name).unlink(missing_ok=True)
+        with _changing(name):
+            (self._root / name).unlink(missing_ok=True)
+
+
+@contextmanager
+def _changing(name: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise TransientError(
+            f"the ledger cannot be written ({name}): {error.strerror}",
+            code="ledger.write",
+            hint="Nothing is lost: make room or give the rights, then run the same command again.",
+        ) from None
+
+
+def _unreadable(name: str, error: OSError) -> SourceError:
+    return SourceError(
+        f"the ledger's file {name} cannot be read: {error.strerror}",
+        code="ledger.unreadable",
+        hint="Give the rights back, then run the same command again.",
+    )
+
+
+def _make_folders(path: Path) -> None:
+    """Make a folder and those above it, each for its owner only, and durable before anything lies in it."""
+    if path.is_dir():
+        return
+    _make_folders(path.parent)
+    path.mkdir(mode=0o700, exist_ok=True)
+    _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 class _Store:
@@ -148,29 +199,39 @@ class _Store:
                 hint="pip install 'audience-connector[object-store]'",
             ) from None
         self._obstore = obstore
-        self._store = from_url(url)
+        self._store = self._asked("ledger.url", "is not understood", lambda: from_url(url), error=ConfigError)
 
     def put(self, name: str, content: bytes) -> None:
-        try:
-            self._obstore.put(self._store, name, content)
-        except self._obstore.exceptions.BaseError as error:
-            raise TransientError(
-                f"the ledger's store did not take {name}: {type(error).__name__}", code="ledger.write"
-            ) from None
+        self._asked("ledger.write", f"did not take {name}", lambda: self._obstore.put(self._store, name, content))
 
     def get(self, name: str) -> bytes | None:
-        try:
+        def content() -> bytes:
             return bytes(self._obstore.get(self._store, name).bytes())
-        except (FileNotFoundError, self._obstore.exceptions.NotFoundError):
-            return None
-        except self._obstore.exceptions.BaseError as error:
-            raise TransientError(
-                f"the ledger's store did not give {name}: {type(error).__name__}", code="ledger.unreadable"
-            ) from None
 
-    def names(self, folder: str) -> list[str]:
-        found = [item["path"] for page in self._obstore.list(self._store, prefix=f"{folder}/") for item in page]
+        try:
+            return self._asked("ledger.unreadable", f"did not give {name}", content)
+        except FileNotFoundError:
+            return None
+
+    def names(self, folder: str, *, hidden: bool) -> list[str]:  # noqa: ARG002  an object is there whole or not at all
+        def listed() -> list[str]:
+            return [str(item["path"]) for page in self._obstore.list(self._store, prefix=f"{folder}/") for item in page]
+
+        found = self._asked("ledger.unreadable", f"did not list {folder}", listed)
         return sorted(path.rsplit("/", 1)[-1] for path in found)
 
     def remove(self, name: str) -> None:
-        self._obstore.delete(self._store, name)
+        with suppress(FileNotFoundError):
+            self._asked("ledger.write", f"did not remove {name}", lambda: self._obstore.delete(self._store, name))
+
+    def _asked(self, code: str, problem: str, ask: Callable[[], T], error: type[ConnectorError] = TransientError) -> T:
+        """Ask the store; its answers may hold keys and signed URLs, so that only their class is told."""
+        try:
+            return ask()
+        except FileNotFoundError:
+            raise
+        except (self._obstore.exceptions.BaseError, OSError, ValueError) as refused:
+            kind = type(refused).__name__
+        raise error(
+            f"the ledger's object store {problem} ({kind})", code=code, hint="Nothing is lost: try again later."
+        )

@@ -1,8 +1,9 @@
 """What the ledger keeps of a profile that was sent: fingerprint, id, digests to remove by; never a raw attribute.
 
-A row: ``high``, ``low`` (the fingerprint), ``cells_high``, ``cells_low`` (the identity of all hashed cells, for duplicates),
-``external_id``, ``mask`` (which keys it had), ``rows`` (how many rows it sent), ``sent`` (days since 1970), and four 64-bit
-words per digest kept: up to three e-mails and phones, or every key of a profile known by name and address only.
+A row: ``high``, ``low`` (the fingerprint), ``cells_high``, ``cells_low`` (the identity of all hashed cells, for duplicates;
+``cells2_high`` … of its further rows), ``rest`` (64 bits of the identity of names and address), ``external_id``, ``mask``
+(which keys it had), ``rows`` (how many rows it sent), ``sent`` (days since 1970), and four 64-bit words per digest kept: up
+to three e-mails and phones, or every key of a profile known by name and address only.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ MASK_ORDER: Final = (
     "EXTERN_ID", "EMAIL", "PHONE", "FN", "LN", "FI", "GEN", "DOBY", "DOBM", "DOBD", "CT", "ST", "ZIP", "COUNTRY", "MADID",
     "LOOKALIKE_VALUE", "DATA_PROCESSING_OPTIONS",
 )  # fmt: skip
+NAMES_AND_ADDRESS: Final = ("FN", "LN", "FI", "GEN", "DOBY", "DOBM", "DOBD", "CT", "ST", "ZIP", "COUNTRY")
+_MOST_ROWS: Final = 5  # of one profile: three e-mails and three phones, the first of each in one row
+_LOWER: Final = pl.lit(2**64, dtype=pl.UInt128)
 
 
 def ledger_rows(
@@ -39,24 +43,25 @@ def ledger_rows(
         hashed_codes: The columns that hold digests.
         sent: Today.
     """
-    table = hashed.with_columns(profiles.alias("profile"))
-    main = table.filter(pl.col("profile").is_first_distinct())
-    identity = identify(main, list(hashed_codes))
-    fixed = pl.DataFrame(
-        {
-            "high": prints["high"],
-            "low": prints["low"],
-            "cells_high": high_word(identity),
-            "cells_low": low_word(identity),
-            "external_id": main["EXTERN_ID"]
-            if "EXTERN_ID" in main.columns
-            else pl.repeat(None, main.height, dtype=pl.String, eager=True),
-            "mask": _mask(main),
-            "rows": table.group_by("profile", maintain_order=True).len()["len"].cast(pl.UInt8),
-        }
-    ).with_columns(sent=pl.lit(sent).cast(pl.Int32))
-    words = [word for code, digests in _kept(table, main, hashed_codes).items() for word in pack(digests, code)]
-    return fixed.hstack(words)
+    table = hashed.with_columns(profiles.alias("profile"), identify(hashed, list(hashed_codes)).alias("cells"))
+    first = profiles != profiles.shift(1)
+    main = table.filter(first.fill_null(value=True))
+    extra = table.height > main.height
+    no_id = pl.lit(None, dtype=pl.String)
+    return pl.DataFrame([prints["high"], prints["low"], *_halves(main["cells"], "cells")]).with_columns(
+        rest_of(main).alias("rest"),
+        (main["EXTERN_ID"] if "EXTERN_ID" in main.columns else no_id).alias("external_id"),
+        _mask(main),
+        _rows(table) if extra else pl.lit(1, dtype=pl.UInt8).alias("rows"),
+        pl.lit(sent).cast(pl.Int32).alias("sent"),
+        *(_cells_of_extra_rows(table) if extra else ()),
+        *(word for code, digests in _kept(table, main, hashed_codes).items() for word in pack(digests, code)),
+    )
+
+
+def cells_names(columns: Sequence[str]) -> list[tuple[str, str]]:
+    """Name the pairs of columns that hold identities of all hashed cells: of the main row, then of extra rows."""
+    return [(name, f"{name.removesuffix('_high')}_low") for name in columns if name.endswith("_high")]
 
 
 def kept_codes(columns: Sequence[str]) -> list[str]:
@@ -64,10 +69,15 @@ def kept_codes(columns: Sequence[str]) -> list[str]:
     return [name.removesuffix("_0") for name in columns if name.endswith("_0")]
 
 
+def strong_of(code: str) -> str | None:
+    """Name the key that a kept digest is of, when it is an e-mail or a phone: ``EMAIL2`` is of ``EMAIL``."""
+    return next((strong for strong, names in SEVERAL.items() if code in names), None)
+
+
 def identities_of(rows: pl.DataFrame, code: str) -> pl.Series:
     """Give the 128-bit identities of one kept digest, from its first two words; as :func:`digest_identity` gives them."""
     first, second = word_names(code)[:2]
-    joined = pl.col(first).cast(pl.UInt128) * pl.lit(2**64, dtype=pl.UInt128) + pl.col(second).cast(pl.UInt128)
+    joined = pl.col(first).cast(pl.UInt128) * _LOWER + pl.col(second).cast(pl.UInt128)
     return rows.select(joined.alias("identity")).to_series()
 
 
@@ -78,7 +88,16 @@ def digest_identity(digests: pl.Series) -> pl.Series:
         pl.col("digest").str.slice(start, 16).str.to_integer(base=16, dtype=pl.UInt64).cast(pl.UInt128)
         for start in (0, 16)
     )
-    return frame.select((first * pl.lit(2**64, dtype=pl.UInt128) + second).alias("identity")).to_series()
+    return frame.select((first * _LOWER + second).alias("identity")).to_series()
+
+
+def rest_of(hashed: pl.DataFrame) -> pl.Series:
+    """Give 64 bits of the identity of names and address, whichever of these keys are mapped; null where all are blank."""
+    there = [code for code in NAMES_AND_ADDRESS if code in hashed.columns]
+    if not there:
+        return pl.repeat(None, hashed.height, dtype=pl.UInt64, eager=True)
+    absent = [pl.lit(None, pl.String).alias(code) for code in NAMES_AND_ADDRESS if code not in there]
+    return _halves(identify(hashed.select(*there, *absent), list(NAMES_AND_ADDRESS)), "rest")[0]
 
 
 def hex_digests(rows: pl.DataFrame, code: str) -> pl.Series:
@@ -86,25 +105,33 @@ def hex_digests(rows: pl.DataFrame, code: str) -> pl.Series:
     return unpack(rows, code)
 
 
-def high_word(identity: pl.Series) -> pl.Series:
-    """The upper 64 bits."""
-    return (identity // pl.Series([2**64], dtype=pl.UInt128)).cast(pl.UInt64)
+def _halves(identity: pl.Series, name: str) -> list[pl.Series]:
+    """Cut identities into their upper and lower 64 bits."""
+    whole = pl.col("whole")
+    high, low = (whole // _LOWER).cast(pl.UInt64), (whole % _LOWER).cast(pl.UInt64)
+    return identity.alias("whole").to_frame().select(high.alias(f"{name}_high"), low.alias(f"{name}_low")).get_columns()
 
 
-def low_word(identity: pl.Series) -> pl.Series:
-    """The lower 64 bits."""
-    return (identity % pl.Series([2**64], dtype=pl.UInt128)).cast(pl.UInt64)
+def _rows(table: pl.DataFrame) -> pl.Series:
+    return table.group_by("profile", maintain_order=True).len()["len"].cast(pl.UInt8).alias("rows")
+
+
+def _cells_of_extra_rows(table: pl.DataFrame) -> list[pl.Series]:
+    lists = table.group_by("profile", maintain_order=True).agg("cells")["cells"]
+    return [
+        half
+        for place in range(1, _MOST_ROWS)
+        for half in _halves(lists.list.get(place, null_on_oob=True), f"cells{place + 1}")
+    ]
 
 
 def _kept(table: pl.DataFrame, main: pl.DataFrame, hashed_codes: Sequence[str]) -> dict[str, pl.Series]:
     strong = [code for code in SEVERAL if code in hashed_codes]
     kept: dict[str, pl.Series] = {}
-    extra = table.height > main.height
     for code in strong:
-        kept |= _several(table, code) if extra else {code: main[code]}
-    nameless = main.select(pl.all_horizontal(pl.col(c).is_null() for c in strong) if strong else pl.lit(value=True))
-    if nameless.to_series().any():
-        bare = pl.all_horizontal(pl.col(c).is_null() for c in strong) if strong else pl.lit(value=True)
+        kept |= _several(table, code) if table.height > main.height else {code: main[code]}
+    bare = pl.all_horizontal(pl.col(c).is_null() for c in strong) if strong else pl.lit(value=True)
+    if main.select(bare.alias("bare")).to_series().any():
         for code in hashed_codes:
             if code not in SEVERAL:
                 kept[code] = main.select(pl.when(bare).then(pl.col(code)).alias(code)).to_series()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 # Whoever stops by hand waits so long for answers under way; what is cut then is sent again by the next run.
-GRACE_SECONDS: Final = 1.5
+GRACE_SECONDS: Final = 1.2
 _GLANCE: Final = 0.1
 
 
@@ -73,6 +73,16 @@ class Lines:
             lines = list(self._sockets)
         for line in lines:
             _end(line)
+
+
+class Traffic:
+    """What the siblings on one pool share: requests under way, whether it is closed, how many were sent again."""
+
+    def __init__(self) -> None:
+        self.idle = threading.Condition()
+        self.busy = 0
+        self.closed = False
+        self.retried = 0
 
 
 def _end(line: socket.socket) -> None:

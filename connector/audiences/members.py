@@ -1,4 +1,4 @@
-"""Whom a ledger slice holds, in memory: sorted fingerprints, 22 bytes each, and who of them was met in the source.
+"""Whom a ledger slice holds, in memory: sorted fingerprints, 32 bytes each, and who of them was met in the source.
 
 Works on numbers only. Sees fingerprints, never attributes or digests.
 """
@@ -6,31 +6,48 @@ Works on numbers only. Sees fingerprints, never attributes or digests.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
-import polars as pl
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import polars as pl
     from numpy.typing import NDArray
 
-UNKNOWN = -1
+UNKNOWN: Final = -1
+LOADED: Final = ("high", "low", "rows", "sent", "mask")
+
+Kind = Literal["rows", "leaving", "gone"]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What the book says of one part: its kind, how many rows it has, and how many of the first are acknowledged."""
+
+    kind: Kind
+    rows: int
+    held: int
 
 
 @dataclass(slots=True)
 class Members:
     """The live rows of a slice, sorted by ``high``.
 
-    ``place`` is a row's place in the slice's live parts, put behind each other; ``held`` says that Meta acknowledged it;
-    ``rows`` how many rows it sent; ``sent`` the day (since 1970); ``met`` that the source still has it.
+    ``place`` is a row's place in the slice's parts of rows, put behind each other; ``rows`` how many rows it sent; ``sent``
+    the day (since 1970); ``mask`` which keys it had; ``held`` that Meta acknowledged it and nothing has made that doubtful
+    since; ``leaving`` that its removal was begun; ``met`` that the source still has it.
     """
 
     high: NDArray[np.uint64]
     low: NDArray[np.uint64]
     place: NDArray[np.uint32]
     rows: NDArray[np.uint8]
-    sent: NDArray[np.int32]
+    sent: NDArray[np.uint16]
+    mask: NDArray[np.uint32]
     held: NDArray[np.bool_]
+    leaving: NDArray[np.bool_]
     met: NDArray[np.bool_]
 
     def __len__(self) -> int:
@@ -43,18 +60,7 @@ class Members:
 
     def find(self, prints: pl.DataFrame) -> NDArray[np.int64]:
         """Give for each fingerprint its member's number, or ``UNKNOWN``."""
-        high, low = prints["high"].to_numpy(), prints["low"].to_numpy()
-        if not len(self.high):
-            return np.full(len(high), UNKNOWN, dtype=np.int64)
-        order = np.argsort(high)
-        at = np.empty(len(high), dtype=np.int64)
-        at[order] = np.searchsorted(self.high, high[order])
-        np.minimum(at, len(self.high) - 1, out=at)
-        # Two fingerprints that share their upper half lie beside each other: look at the next one too.
-        following = np.minimum(at + 1, len(self.high) - 1)
-        second = (self.high[following] == high) & (self.low[following] == low)
-        first = (self.high[at] == high) & (self.low[at] == low)
-        return np.where(first, at, np.where(second, following, UNKNOWN))
+        return _find(self.high, self.low, prints["high"].to_numpy(), prints["low"].to_numpy())
 
     def meet(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Mark the members as met; true for those that were met before, in an earlier frame or earlier in this one."""
@@ -69,94 +75,188 @@ class Members:
         return again
 
 
-def members_of(prints: pl.DataFrame) -> Members:
-    """Make members of bare fingerprints, to look others up among them."""
-    table = (
-        prints.select("high", "low")
-        .unique()
-        .with_columns(
-            pl.lit(1, dtype=pl.UInt8).alias("rows"),
-            pl.lit(0, dtype=pl.Int32).alias("sent"),
-            pl.lit(2, dtype=pl.UInt8).alias("state"),
-            pl.lit(0, dtype=pl.UInt32).alias("place"),
-        )
-    )
-    return _members(table.sort("high", "low"))
+class Wanted:
+    """Fingerprints to be met again, each as often as it was wanted."""
+
+    def __init__(self, prints: pl.DataFrame) -> None:
+        high, low = prints["high"].to_numpy(), prints["low"].to_numpy()
+        order = np.lexsort((low, high))
+        high, low = high[order], low[order]
+        first = _begins(high, low)
+        self._high, self._low = high[first], low[first]
+        self._left = np.diff(np.append(np.flatnonzero(first), len(high)))
+
+    def take(self, prints: pl.DataFrame) -> NDArray[np.bool_]:
+        """Tell for each fingerprint whether it is wanted (still), and take it off the list."""
+        numbers = _find(self._high, self._low, prints["high"].to_numpy(), prints["low"].to_numpy())
+        taken = np.zeros(len(numbers), dtype=bool)
+        known = np.flatnonzero(numbers != UNKNOWN)
+        order = known[np.argsort(numbers[known], kind="stable")]
+        if len(order):
+            mine = numbers[order]
+            begins = np.flatnonzero(np.append(True, mine[1:] != mine[:-1]))
+            nth = np.arange(len(mine)) - np.repeat(begins, np.diff(np.append(begins, len(mine))))
+            taken[order] = nth < self._left[mine]
+            np.subtract.at(self._left, numbers[taken], 1)
+        return taken
+
+    @property
+    def missing(self) -> int:
+        """How many were not met again."""
+        return int(self._left.sum())
 
 
-def read_members(parts: list[pl.DataFrame], kinds: list[str], held: list[int]) -> tuple[Members, list[int]]:
-    """Put parts together, in the order they were written: later parts overrule earlier ones.
+def read_members(pieces: Sequence[Piece], frames: Iterable[pl.DataFrame]) -> tuple[Members, list[int]]:
+    """Put a slice's parts together, in the order they were written: later parts overrule earlier ones.
 
     Args:
-        parts: ``high``, ``low``, ``rows``, ``sent`` of each part; a ``gone`` part has ``high`` and ``low`` only.
-        kinds: ``rows`` or ``gone``, for each part.
-        held: How many of its first rows are acknowledged, for each part.
+        pieces: What each part is.
+        frames: Each part's rows, in the same order, taken one after the other: the columns ``LOADED`` of a part of rows,
+            ``high`` and ``low`` of any other.
 
     Returns:
-        The members, and for each part the place of its first row (parts that are ``gone`` take no place).
+        The members, and for each part the place of its first row (only parts of rows take places).
     """
-    starts, frames, place = [], [], 0
-    for number, (part, kind, first) in enumerate(zip(parts, kinds, held, strict=True)):
-        starts.append(place)
-        frames.append(_gone(part, number) if kind == "gone" else _written(part, number, first, place))
-        place += 0 if kind == "gone" else part.height
-    if not frames:
-        return _members(pl.DataFrame(schema=_SCHEMA)), starts
-    table = pl.concat(frames, rechunk=True)
-    if "gone" in kinds or any(p.height > h for p, k, h in zip(parts, kinds, held, strict=True) if k != "gone"):
-        table = _settled(table)
-    return _members(table.sort("high", "low")), starts
+    table, events = _Table(sum(p.rows for p in pieces if p.kind == "rows")), []
+    starts = []
+    for number, (piece, frame) in enumerate(zip(pieces, frames, strict=True)):
+        starts.append(table.filled)
+        if piece.kind == "rows":
+            table.fill(frame, number, piece.held)
+        else:
+            events.append(_Event(number, piece.kind, frame["high"].to_numpy(), frame["low"].to_numpy()))
+    return table.settled(events), starts
 
 
-def _written(part: pl.DataFrame, number: int, held: int, place: int) -> pl.DataFrame:
-    at = pl.int_range(0, part.height, dtype=pl.UInt32, eager=True)
-    return part.select(
-        "high", "low", "rows", "sent",
-        pl.select(pl.when(at < held).then(2).otherwise(1).cast(pl.UInt8).alias("state")).to_series(),
-        pl.lit(number, dtype=pl.UInt32).alias("number"),
-        (at + place).alias("place"),
-    )  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """Some members were taken out (``gone``), or are about to be (``leaving``)."""
+
+    number: int
+    kind: Kind
+    high: NDArray[np.uint64]
+    low: NDArray[np.uint64]
 
 
-def _gone(part: pl.DataFrame, number: int) -> pl.DataFrame:
-    return part.select(
-        "high", "low",
-        pl.lit(0, dtype=pl.UInt8).alias("rows"),
-        pl.lit(0, dtype=pl.Int32).alias("sent"),
-        pl.lit(0, dtype=pl.UInt8).alias("state"),
-        pl.lit(number, dtype=pl.UInt32).alias("number"),
-        pl.lit(0, dtype=pl.UInt32).alias("place"),
-    )  # fmt: skip
+class _Table:
+    """Rows of all parts in the order they were written; becomes :class:`Members`. Made to peak at 40 bytes a row."""
+
+    def __init__(self, size: int) -> None:
+        self.filled = 0
+        self._high, self._low = np.empty(size, np.uint64), np.empty(size, np.uint64)
+        self._rows, self._sent = np.empty(size, np.uint8), np.empty(size, np.uint16)
+        self._mask, self._held = np.empty(size, np.uint32), np.zeros(size, np.bool_)
+        self._ends: list[int] = []
+        self._numbers: list[int] = []
+
+    def fill(self, frame: pl.DataFrame, number: int, held: int) -> None:
+        """Put one part's rows behind the others."""
+        here = slice(self.filled, self.filled + frame.height)
+        self._high[here], self._low[here] = frame["high"].to_numpy(), frame["low"].to_numpy()
+        self._rows[here], self._mask[here] = frame["rows"].to_numpy(), frame["mask"].to_numpy()
+        self._sent[here] = frame["sent"].to_numpy()
+        self._held[self.filled : self.filled + held] = True
+        self.filled += frame.height
+        self._ends.append(self.filled)
+        self._numbers.append(number)
+
+    def settled(self, events: list[_Event]) -> Members:
+        """Sort, and let later parts overrule earlier ones. Use once: the table is empty afterwards."""
+        order = np.argsort(self._high)
+        high = self._high[order]
+        self._high = high[:0]
+        low = self._low[order]
+        self._low = low[:0]
+        place = order.astype(np.uint32)
+        del order
+        _order_ties(high, low, place)
+        held, leaving = self._held[place], np.zeros(len(high), dtype=bool)
+        keep = self._overrule(_Sorted(high, low, place, held, leaving), events)
+        if keep is not None:
+            high, low, place, held, leaving = high[keep], low[keep], place[keep], held[keep], leaving[keep]
+        met = np.zeros(len(high), dtype=bool)
+        return Members(high, low, place, self._rows[place], self._sent[place], self._mask[place], held, leaving, met)
+
+    def _overrule(self, table: _Sorted, events: list[_Event]) -> NDArray[np.bool_] | None:
+        """Tell which rows are live; writes their ``held`` and ``leaving``. ``None``: all of them are."""
+        begins = _begins(table.high, table.low)
+        touched = ~begins
+        touched[:-1] |= ~begins[1:]
+        met = [_find(table.high, table.low, event.high, event.low) for event in events]
+        for rows in met:
+            touched[rows[rows != UNKNOWN]] = True
+        at = np.flatnonzero(touched)
+        if not len(at):
+            return None
+        group = np.cumsum(begins[at]) - 1
+        ended = np.full(group[-1] + 1, UNKNOWN)
+        leaves = ended.copy()
+        for event, rows in zip(events, met, strict=True):
+            mine = group[np.searchsorted(at, rows[rows != UNKNOWN])]
+            (ended if event.kind == "gone" else leaves)[mine] = event.number
+        number = np.array(self._numbers)[np.searchsorted(self._ends, table.place[at], side="right")]
+        first = np.flatnonzero(begins[at])
+        alive = number > ended[group]
+        after = alive & (number > leaves[group])
+        sure = after & table.held[at]
+        # The last row that is acknowledged speaks for the others; without one, the last.
+        score = np.where(alive, table.place[at] + np.int64(1) + (sure.astype(np.int64) << 40), 0)
+        table.held[at] = np.logical_or.reduceat(sure, first)[group]
+        wanted_again = np.logical_or.reduceat(after, first)
+        table.leaving[at] = ((leaves > ended) & ~wanted_again)[group]
+        keep = ~touched
+        keep[at] = alive & (score == np.maximum.reduceat(score, first)[group])
+        return keep
 
 
-_SCHEMA = {
-    "high": pl.UInt64, "low": pl.UInt64, "rows": pl.UInt8, "sent": pl.Int32, "state": pl.UInt8, "number": pl.UInt32,
-    "place": pl.UInt32,
-}  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class _Sorted:
+    """All rows of all parts, sorted by fingerprint, rows of one fingerprint in the order they were written."""
+
+    high: NDArray[np.uint64]
+    low: NDArray[np.uint64]
+    place: NDArray[np.uint32]
+    held: NDArray[np.bool_]
+    leaving: NDArray[np.bool_]
 
 
-def _settled(table: pl.DataFrame) -> pl.DataFrame:
-    """Keep, of rows with one fingerprint, the last that counts: ``gone`` ends what was before it, ``held`` beats ``intended``."""
-    twice = table.select(pl.struct("high", "low").is_duplicated().alias("twice"))["twice"] | (table["state"] == 0)
-    alone, met = table.filter(~twice), table.filter(twice)
-    ended = met.filter(pl.col("state") == 0).group_by("high", "low").agg(pl.col("number").max().alias("ended"))
-    alive = (
-        met.join(ended, on=["high", "low"], how="left")
-        .filter((pl.col("state") > 0) & (pl.col("number") > pl.col("ended").fill_null(-1)))
-        .drop("ended")
-        .sort("state", "number")
-        .unique(["high", "low"], keep="last", maintain_order=True)
-    )
-    return pl.concat([alone, alive])
+def _order_ties(high: NDArray[np.uint64], low: NDArray[np.uint64], place: NDArray[np.uint32]) -> None:
+    """Bring rows that share ``high`` into the order of ``low`` and ``place``."""
+    same = high[1:] == high[:-1]
+    tied = np.zeros(len(high), dtype=bool)
+    tied[1:] |= same
+    tied[:-1] |= same
+    at = np.flatnonzero(tied)
+    if len(at):
+        order = at[np.lexsort((place[at], low[at], high[at]))]
+        low[at], place[at] = low[order], place[order]
 
 
-def _members(table: pl.DataFrame) -> Members:
-    return Members(
-        high=table["high"].to_numpy(),
-        low=table["low"].to_numpy(),
-        place=table["place"].to_numpy(),
-        rows=table["rows"].to_numpy(),
-        sent=table["sent"].to_numpy(),
-        held=(table["state"] == 2).to_numpy(),
-        met=np.zeros(table.height, dtype=bool),
-    )
+def _begins(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Tell which of sorted fingerprints is not the one before again."""
+    begins = np.ones(len(high), dtype=bool)
+    begins[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
+    return begins
+
+
+def _find(
+    known_high: NDArray[np.uint64], known_low: NDArray[np.uint64], high: NDArray[np.uint64], low: NDArray[np.uint64]
+) -> NDArray[np.int64]:
+    """Look fingerprints up among those sorted by ``high``: the place of the first that is the same, or ``UNKNOWN``."""
+    found = np.full(len(high), UNKNOWN, dtype=np.int64)
+    if not len(known_high):
+        return found
+    order = np.argsort(high)  # sorted look-ups walk in one direction: cache-friendly
+    at = np.empty(len(high), dtype=np.int64)
+    at[order] = np.searchsorted(known_high, high[order])
+    # Fingerprints that share their upper half lie beside each other, and are as rare as two equal 64-bit numbers.
+    going_on = np.arange(len(high))
+    while len(going_on):
+        going_on = going_on[at[going_on] < len(known_high)]
+        here = at[going_on]
+        near = known_high[here] == high[going_on]
+        same = near & (known_low[here] == low[going_on])
+        found[going_on[same]] = here[same]
+        going_on = going_on[near & ~same]
+        at[going_on] += 1
+    return found

@@ -13,8 +13,11 @@ import polars as pl
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from connector.audiences.digest_set import Keys
+
 WORDS: Final = 4
 _BLANK: Final = "0" * 64
+_DIGITS: Final = np.frombuffer(b"0123456789abcdef", np.uint8)
 
 
 def _byte_of_two_digits() -> NDArray[np.uint8]:
@@ -53,7 +56,20 @@ def unpack(frame: pl.DataFrame, code: str) -> pl.Series:
     """Turn the four columns of ``code`` back into hex digests, named ``code``."""
     words = [frame[name] for name in word_names(code)]
     there = words[0].is_not_null()
-    block = np.stack([word.fill_null(0).to_numpy() for word in words], axis=1).astype(">u8")
-    text = block.tobytes().hex()
-    digests = pl.Series(code, [text[at : at + 64] for at in range(0, len(text), 64)], dtype=pl.String)
+    block = np.stack([word.fill_null(0).to_numpy() for word in words], axis=1).astype(">u8").view(np.uint8)
+    digits = np.empty((frame.height, 2 * block.shape[1]), np.uint8)
+    digits[:, 0::2], digits[:, 1::2] = _DIGITS[block >> 4], _DIGITS[block & 15]
+    digests = pl.Series(code, digits.reshape(-1).view("S64"), dtype=pl.Binary).cast(pl.String)
     return pl.select(pl.when(there).then(digests).alias(code)).to_series()
+
+
+def keys_of_words(frame: pl.DataFrame, code: str) -> Keys:
+    """Give a kept digest as a :class:`~connector.audiences.digest_set.DigestSet` looks it up: by its first 96 bits."""
+    first, second = (frame[name] for name in word_names(code)[:2])
+    present = first.is_not_null().to_numpy()
+    return first.fill_null(0).to_numpy(), second.fill_null(0).to_numpy().astype(np.uint32), present
+
+
+def keys_of_digests(digests: pl.Series) -> Keys:
+    """Do the same for a column of hex digests."""
+    return keys_of_words(pl.DataFrame(pack(digests, "cell")), "cell")

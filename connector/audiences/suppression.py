@@ -6,22 +6,33 @@ Takes hashed rows and ledger rows; never an attribute.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 import polars as pl
 import polars_hash as plh
 
 from connector.audiences.digest_set import DigestSet, identify
-from connector.audiences.ledger_rows import SEVERAL, digest_identity, hex_digests, identities_of, kept_codes
+from connector.audiences.ledger_rows import SEVERAL, digest_identity, hex_digests, kept_codes
+from connector.audiences.packing import keys_of_words, word_names
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from connector.audiences.ledger import Ledger
     from connector.hashing import Hashed
 
 MATCHED_BY: Final = ("EMAIL", "PHONE", "EXTERN_ID")
+_KEPT: Final = ("external_id", *(word for names in SEVERAL.values() for code in names for word in word_names(code)))
+
+
+class People(Protocol):
+    """Some people, to be recognised among the members of a ledger slice."""
+
+    def members(self, ledger: Ledger) -> NDArray[np.bool_]:
+        """Tell for each member of a ledger slice whether it is one of them."""
 
 
 def identity_of(rows: pl.DataFrame, code: str) -> pl.Series:
@@ -54,19 +65,14 @@ class PersonSet:
 
     def members(self, ledger: Ledger) -> NDArray[np.bool_]:
         """Tell for each member of a ledger slice whether any of its digests or its id is in the set."""
-        found = np.zeros(len(ledger.members), dtype=bool)
-        if not self or not len(found):
-            return found
-        for frame in ledger.details(ledger.everyone()):
-            hit = np.zeros(frame.height, dtype=bool)
-            for code in kept_codes(frame.columns):
-                strong = next((s for s, names in SEVERAL.items() if code in names), None)
-                if strong is not None and len(self.by[strong]):
-                    hit |= self.by[strong].contains(identities_of(frame, code)).to_numpy()
-            if len(self.by["EXTERN_ID"]):
-                hit |= self.by["EXTERN_ID"].contains(identify(frame, ["external_id"])).to_numpy()
-            found[frame["number"].to_numpy()[hit]] = True
-        return found
+        return _members(ledger, self._of_frame) if self else np.zeros(len(ledger.members), dtype=bool)
+
+    def _of_frame(self, frame: pl.DataFrame) -> NDArray[np.bool_]:
+        hit = self.by["EXTERN_ID"].contains(identify(frame, ["external_id"])).to_numpy(writable=True)
+        for strong, names in SEVERAL.items():
+            for name in set(names) & set(kept_codes(frame.columns)):
+                hit |= self.by[strong].find(keys_of_words(frame, name))
+        return hit
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,9 @@ class Forgotten:
 
     key: bytes
     marks: frozenset[str]
+
+    def __bool__(self) -> bool:
+        return bool(self.marks)
 
     def hits(self, hashed: pl.DataFrame) -> pl.Series:
         """Tell per row whether it is of someone forgotten."""
@@ -89,14 +98,14 @@ class Forgotten:
 
     def members(self, ledger: Ledger) -> NDArray[np.bool_]:
         """Tell for each member of a ledger slice whether it is of someone forgotten. Hashes all that is kept: seconds for millions."""
-        found = np.zeros(len(ledger.members), dtype=bool)
-        for frame in ledger.details(ledger.everyone()) if self.marks else ():
-            hit = self.hits(frame.select(pl.col("external_id").alias("EXTERN_ID"))).to_numpy(writable=True)
-            for strong, names in SEVERAL.items():
-                for name in set(names) & set(kept_codes(frame.columns)):
-                    hit |= self.hits(hex_digests(frame, name).alias(strong).to_frame()).to_numpy()
-            found[frame["number"].to_numpy()[hit]] = True
-        return found
+        return _members(ledger, self._of_frame) if self else np.zeros(len(ledger.members), dtype=bool)
+
+    def _of_frame(self, frame: pl.DataFrame) -> NDArray[np.bool_]:
+        hit = self.hits(frame.select(pl.col("external_id").alias("EXTERN_ID"))).to_numpy(writable=True)
+        for strong, names in SEVERAL.items():
+            for name in set(names) & set(kept_codes(frame.columns)):
+                hit |= self.hits(hex_digests(frame, name).alias(strong).to_frame()).to_numpy()
+        return hit
 
 
 def marks_of(cells: pl.Series, code: str, key: bytes) -> pl.Series:
@@ -104,6 +113,13 @@ def marks_of(cells: pl.Series, code: str, key: bytes) -> pl.Series:
     prefix = f"{key.hex()}\x1f{code}\x1f"
     text = pl.concat_str([pl.lit(prefix), pl.col("cell")]).alias("mark")
     return cells.alias("cell").to_frame().select(text).select(plh.col("mark").chash.sha2_256()).to_series()
+
+
+def _members(ledger: Ledger, recognise: Callable[[pl.DataFrame], NDArray[np.bool_]]) -> NDArray[np.bool_]:
+    found = np.zeros(len(ledger.members), dtype=bool)
+    for frame in ledger.details(ledger.everyone(), _KEPT):
+        found[frame["number"].to_numpy()[recognise(frame)]] = True
+    return found
 
 
 def _same_name(identity: pl.Series) -> pl.Series:

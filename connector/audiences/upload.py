@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from connector.audiences.answers import read_int
 from connector.audiences.arrival import REPLACE_FINISHED, rows_arrived
 from connector.audiences.bisection import Sent, send_in_parts
-from connector.audiences.request import Call
+from connector.audiences.request import Body, Call
 from connector.errors import InterruptedRunError, RejectedError, TransientError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from connector.audiences.answers import JsonObject
     from connector.audiences.batch import Batch
-    from connector.audiences.graph import Body, Graph
+    from connector.audiences.graph import Graph
 
 Operation = Literal["add", "remove", "replace"]
 SESSION_SECONDS = 3600.0  # Meta discards what comes later than 90 minutes: begin anew long before

@@ -19,7 +19,6 @@ def upgrade() -> None:
         sa.Column("generation", sa.Integer, nullable=False),
         sa.Column("key_mark", sa.String(16), nullable=False),
         sa.Column("next_part", sa.Integer, nullable=False),
-        sa.Column("coverage", sa.JSON),
         sa.Column("changed_at", sa.String(40), nullable=False),
     )
     op.create_table(

@@ -90,6 +90,11 @@ class World:
         with self.graph() as graph:
             return list(graph.pages(path, **params))
 
+    def rows_as(self, token: str, path: str, **params: Any) -> list[dict[str, Any]]:
+        """Read an edge as the holder of a token."""
+        with self.graph(token) as graph:
+            return list(graph.pages(path, **params))
+
     def post(self, path: str, *, token: str | None = None, **params: Any) -> dict[str, Any]:
         """Do something at Meta as the holder of a token."""
         with self.graph(token) as graph:

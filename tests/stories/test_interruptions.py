@@ -114,7 +114,7 @@ def adds_up(report: dict[str, Any]) -> bool:
 def test_a_run_stopped_by_hand_says_so_and_the_next_one_sends_the_rest(
     number: signal.Signals, ready: Path, sandbox: dict[str, Any], run: Run, everybody: tuple[int, str]
 ):
-    script(sandbox, after=1, times=1, do="slow", seconds=1.5)
+    script(sandbox, after=1, times=1, do="slow", seconds=1.0)
     with start(*EXPORT, "--in-flight", "1", "--json") as process:
         wait_until_a_request_is_under_way_after(sandbox, 1)
         process.send_signal(number)
@@ -264,7 +264,7 @@ def test_a_third_of_the_rows_rejected_is_exit_7_and_a_report_that_adds_up(
 def test_an_admin_who_pauses_stops_a_run_between_two_requests(
     ready: Path, sandbox: dict[str, Any], run: Run, everybody: tuple[int, str]
 ):
-    script(sandbox, after=1, times=1, do="slow", seconds=1.5)
+    script(sandbox, after=1, times=1, do="slow", seconds=1.0)
     with start(*EXPORT, "--in-flight", "1", "--json") as process:
         wait_until_a_request_is_under_way_after(sandbox, 1)
         assert run("pause", "destination", "demo").exit_code == 0

@@ -1,0 +1,121 @@
+"""People are told how long it takes, why it waits, and what would not end in time."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import polars as pl
+import pytest
+
+from connector import Config, Options, export_segment
+from connector.audiences.pace import Pace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from connector.report import Progress
+
+    Run = Callable[..., Any]
+
+CONFIG = (
+    "segments:\n  people: {{from: people.{0}, mapping: crm, to: [demo], mode: mirror}}\nguards: {{min_profiles: 1}}\n"
+)
+
+
+def prepare(workspace: Path, sandbox: dict[str, Any], run: Run, *, account: str | None = None) -> None:
+    (workspace / "connector.yaml").write_text(CONFIG.format("csv"), encoding="utf-8")
+    (workspace / "mappings" / "crm.yaml").write_text("key_identifier: email\nkeys: {email: email}\n", encoding="utf-8")
+    rows = "".join(f"person{n}@example.com\n" for n in range(20_500))
+    (workspace / "people.csv").write_text(f"email\n{rows}", encoding="utf-8")
+    added = run(
+        "add", "destination", "demo", "--ad-account", account or sandbox["ad_account"], "--business",
+        sandbox["business"], "--new-audience", "People", "--accept-data-terms",
+    )  # fmt: skip
+    assert added.exit_code == 0, added.err
+
+
+def limited(sandbox: dict[str, Any]) -> None:
+    change = {"settings": {"tier": "limited"}}
+    httpx.post(f"{sandbox['base_url']}/_sandbox/world", json=change).raise_for_status()
+
+
+def test_a_plan_tells_calls_bytes_and_time(workspace: Path, sandbox: dict[str, Any], run: Run):
+    prepare(workspace, sandbox, run)
+    plan = run("plan", "segment", "people", "--json").envelope["data"]["plan"]
+    assert plan["calls"] == 3
+    done = run("export", "segment", "people", "--json").envelope["data"]
+    assert "plan" not in done
+    assert plan["bytes"] == pytest.approx(done["batches"]["bytes"], rel=0.001)
+    assert 0 < plan["seconds"] < 60
+    assert plan["limited_access"] is False
+    (workspace / "people.csv").write_text("email\nperson1@example.com\n", encoding="utf-8")
+    leaving = run("export", "segment", "people", "--dry-run", "--allow-shrink", "--json").envelope["data"]
+    assert (leaving["rows"]["to_add"], leaving["rows"]["to_remove"], leaving["plan"]["calls"]) == (0, 20_499, 3)
+
+
+def test_a_plan_says_in_words_that_limited_access_takes_the_time(workspace: Path, sandbox: dict[str, Any], run: Run):
+    prepare(workspace, sandbox, run)
+    limited(sandbox)
+    said = run("plan", "segment", "people")
+    assert said.exit_code == 0, said.err
+    assert "3 requests, 1.4 MB, about" in said.out
+    assert "Limited access" in said.out
+
+
+def test_a_replacement_that_cannot_end_in_time_is_not_begun(workspace: Path, sandbox: dict[str, Any], run: Run):
+    prepare(workspace, sandbox, run)
+    limited(sandbox)
+    (workspace / "connector.yaml").write_text(CONFIG.format("parquet"), encoding="utf-8")
+    many = pl.DataFrame({"email": ["a@example.com"]}).select(pl.col("email").repeat_by(3_600_000).explode())
+    many.write_parquet(workspace / "people.parquet")
+    refused = run("export", "segment", "people", "--mode", "replace", "--json")
+    assert (refused.exit_code, refused.envelope["error"]["code"]) == (8, "replace.too_long")
+    assert "3,600,000 profiles" in refused.envelope["error"]["message"]
+    assert "--mode mirror" in refused.envelope["error"]["hint"]
+    calls = httpx.get(f"{sandbox['base_url']}/_sandbox/state").json()["calls"]
+    assert "usersreplace" not in calls
+    few = pl.DataFrame({"email": ["a@example.com"]})
+    few.write_parquet(workspace / "people.parquet")
+    assert run("export", "segment", "people", "--mode", "replace").exit_code == 0
+
+
+def test_an_audience_that_is_being_replaced_is_tried_later(workspace: Path, sandbox: dict[str, Any], run: Run):
+    prepare(workspace, sandbox, run)
+    (audience,) = httpx.get(f"{sandbox['base_url']}/_sandbox/state").json()["audiences"]
+    change = {"change": [{"node": audience["id"], "set": {"status": 414}}]}
+    httpx.post(f"{sandbox['base_url']}/_sandbox/world", json=change).raise_for_status()
+    busy = run("export", "segment", "people", "--mode", "replace", "--json")
+    assert busy.exit_code == 6, busy.out
+
+
+def test_a_wait_says_why_and_until_when(workspace: Path, sandbox: dict[str, Any], run: Run):
+    prepare(workspace, sandbox, run)
+    wait = json.dumps({"acc_id_util_pct": 50, "reset_time_duration": 3})
+    fault = {
+        "edge": "users", "do": "error", "error": {"code": 17, "error_subcode": 2446079},
+        "headers": {"X-Ad-Account-Usage": wait},
+    }  # fmt: skip
+    httpx.post(f"{sandbox['base_url']}/_sandbox/faults", json={"faults": [fault]}).raise_for_status()
+    done = run("export", "segment", "people")
+    assert done.exit_code == 0
+    assert "Meta asks us to wait: going on at " in done.err
+    assert " UTC, in 3 s" in done.err
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_progress_tells_the_time_left_where_the_whole_is_known(
+    kind: str, workspace: Path, sandbox: dict[str, Any], run: Run
+):
+    prepare(workspace, sandbox, run)
+    (workspace / "connector.yaml").write_text(CONFIG.format(kind), encoding="utf-8")
+    many = pl.DataFrame({"email": [f"person{n}@example.com" for n in range(200_000)]})
+    (many.write_csv if kind == "csv" else many.write_parquet)(workspace / f"people.{kind}")
+    seen: list[Progress] = []
+    export_segment(Config.load(workspace), "people", options=Options(on_progress=seen.append, pace=Pace()))
+    told = [progress for progress in seen if progress.stage == "sending" and progress.left is not None]
+    assert told
+    # At the end nearly nothing is left: a text file's rows are judged by those of its first block.
+    assert 0 <= (told[-1].left or 0) < 0.3 * told[-1].seconds
