@@ -93,7 +93,7 @@ class LedgerBook:
 
     def hold(self, record: SliceRecord, held: dict[int, int]) -> SliceRecord:
         """Say for some parts how many of their first rows are acknowledged."""
-        with self._state.session() as connection:
+        with self._state.session(durable=False) as connection:
             following = self._advance(connection, record)
             for part, rows in held.items():
                 mine = _parts_of(sa.update(LEDGER_PARTS), record).where(LEDGER_PARTS.c.part == part)

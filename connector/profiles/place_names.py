@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import gettext
 import hashlib
+import json
 import re
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -86,13 +86,13 @@ def english_country_names() -> dict[str, str]:
     english = Locale("en").territories
     rows = [(english[code.upper()], code) for code in alpha_2_codes() if code.upper() in english]
     for country in pycountry.countries:
-        rows += [(spelling, country.alpha_2.lower()) for name in _names_of(country) for spelling in _turned(name)]
+        rows += [(spelling, country.alpha_2.lower()) for name in names_of(country) for spelling in _turned(name)]
     rows = [(re.sub("^the ", "", name, flags=re.IGNORECASE), code) for name, code in rows]
     rows += [(f"the {name}", code) for name, code in rows]
-    return _table(rows) | _aliases("countries")
+    return name_table(rows) | _aliases("countries")
 
 
-def _names_of(country: object) -> set[str]:
+def names_of(country: object) -> set[str]:
     """Give the English names ISO has for a country: short, common, official."""
     return {getattr(country, kind) for kind in ("name", "common_name", "official_name") if hasattr(country, kind)}
 
@@ -105,40 +105,19 @@ def _turned(name: str) -> set[str]:
 
 @cache
 def native_country_names() -> dict[str, str]:
-    """Map keys of every country's names in its own official languages to alpha-2. Takes a good half second, once.
+    """Map keys of every country's names in its own official languages to alpha-2.
 
-    Names come from CLDR and from the translations of ISO 3166-1 that pycountry ships, which add the long official
-    names (``Bundesrepublik Deutschland``). Every script of a language counts: Chinese is read in both.
+    Worked out by ``docs/native_countries.py`` from CLDR and the translations of ISO 3166-1 that pycountry ships, and shipped:
+    reading a few hundred languages takes half a second and 140 MB. A test works it out again and compares.
     """
-    from babel import Locale  # noqa: PLC0415 - see above
-    from babel.languages import get_official_languages  # noqa: PLC0415
-    from babel.localedata import locale_identifiers  # noqa: PLC0415
-
-    spoken: dict[str, set[str]] = {}
-    for code in alpha_2_codes():
-        for language in get_official_languages(code.upper(), regional=True, de_facto=True):
-            spoken.setdefault(language.partition("_")[0], set()).add(code)
-    rows: list[tuple[str, str]] = []
-    for identifier in locale_identifiers():
-        language, _, script = identifier.partition("_")
-        if language in spoken and (not script or (script.isalpha() and len(script) == 4)):
-            names = Locale.parse(identifier).territories
-            rows += [(names[code.upper()], code) for code in spoken[language] if code.upper() in names]
-    for folder in Path(pycountry.LOCALES_DIR).iterdir():
-        codes = spoken.get(re.split("[_@]", folder.name)[0], set())
-        rows += _translated_names(folder.name, codes) if codes else []
-    return _table(rows)
+    return dict(json.loads(_shipped("native_countries.json")))
 
 
-def _translated_names(language: str, codes: set[str]) -> list[tuple[str, str]]:
-    translation = gettext.translation("iso3166-1", pycountry.LOCALES_DIR, languages=[language], fallback=True)
-    countries = [country for country in pycountry.countries if country.alpha_2.lower() in codes]
-    return [
-        (translation.gettext(name), country.alpha_2.lower()) for country in countries for name in _names_of(country)
-    ]
+def _shipped(name: str) -> str:
+    return (files("connector.profiles") / "data" / name).read_text(encoding="utf-8")
 
 
-def _table(rows: list[tuple[str, str]]) -> dict[str, str]:
+def name_table(rows: list[tuple[str, str]]) -> dict[str, str]:
     """Key names; a name that means two places means none."""
     meanings: dict[str, set[str]] = {}
     for key, (_, code) in zip(_keys(name for name, _ in rows), rows, strict=True):
@@ -148,13 +127,12 @@ def _table(rows: list[tuple[str, str]]) -> dict[str, str]:
 
 @cache
 def _alias_file() -> dict[str, dict[str, list[str]]]:
-    text = (files("connector.profiles") / "data" / "place_aliases.yaml").read_text(encoding="utf-8")
-    aliases: dict[str, dict[str, list[str]]] = yaml.safe_load(text)
+    aliases: dict[str, dict[str, list[str]]] = yaml.safe_load(_shipped("place_aliases.yaml"))
     return aliases
 
 
 def _aliases(section: str) -> dict[str, str]:
-    return _table([(name, code) for code, names in _alias_file()[section].items() for name in names])
+    return name_table([(name, code) for code, names in _alias_file()[section].items() for name in names])
 
 
 @cache
@@ -168,10 +146,10 @@ def canadian_provinces() -> dict[str, str]:
     """Map keys of codes, English and French names and abbreviations of provinces to Canada's two-letter codes."""
     french = gettext.translation("iso3166-2", pycountry.LOCALES_DIR, languages=["fr"])
     names = [(french.gettext(s.name), s.code[3:].lower()) for s in pycountry.subdivisions if s.country_code == "CA"]
-    return _subdivisions("CA") | _table(names) | _aliases("ca_provinces")
+    return _subdivisions("CA") | name_table(names) | _aliases("ca_provinces")
 
 
 def _subdivisions(country: str) -> dict[str, str]:
     rows = [(s, s.code[3:].lower()) for s in pycountry.subdivisions if s.country_code == country]
     spellings = [(name, code) for s, code in rows for name in {*_turned(s.name), s.code, code}]
-    return _table(spellings)
+    return name_table(spellings)

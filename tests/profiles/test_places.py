@@ -37,6 +37,12 @@ def test_no_name_means_two_countries_and_no_table_contradicts_another():
         assert {name for name in first.keys() & second.keys() if first[name] != second[name]} == set()
 
 
+def test_the_shipped_native_names_are_what_the_libraries_say():
+    from docs.native_countries import native_names
+
+    assert place_names.native_country_names() == native_names()  # stale: python docs/native_countries.py
+
+
 def test_nearly_every_country_has_a_native_name():
     named = set(place_names.native_country_names().values())
     assert len(named) > 240

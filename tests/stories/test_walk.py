@@ -77,11 +77,15 @@ class Model:
         self.members = {row(p) for p in accepted}
         self.slices = {name: set() for name in SEGMENTS} | {segment: set(accepted)}
 
-    def remove(self, source: list[Person]) -> None:
-        emails, ids = {p[1] for p in source}, {p[0] for p in source}
+    def remove(self, segment: str, source: list[Person], out: set[str]) -> None:
+        ids = {p[0] for p in source}
+        everyone = {p for mine in self.slices.values() for p in mine}
+        emails = {p[1] for p in source} | {p[1] for p in everyone if p[0] in ids}
+        barred = {p for p in self.slices[segment] if p[1] in out}
+        held = {p[1] for p in (self.slices[segment] - barred) | self._others(segment, out)}
+        emails |= {p[1] for p in barred if p[1] not in held}
         self.members = {m for m in self.members if email_of(m) not in {sha(e) for e in emails}}
-        for name, mine in self.slices.items():
-            self.slices[name] = {p for p in mine if p[1] not in emails and p[0] not in ids}
+        self.slices = {name: {p for p in mine if p[1] not in emails} for name, mine in self.slices.items()}
 
     def _others(self, segment: str, out: set[str]) -> set[Person]:
         return {p for name, mine in self.slices.items() if name != segment for p in mine if p[1] not in out}
@@ -187,10 +191,9 @@ def test_after_every_export_the_audience_is_as_the_model_says(
         source = walk.people[segment]
         if mode in {"replace", "remove"} and not any(p[0] in walk.agreed and p[1] not in walk.out for p in source):
             mode = "mirror"
-        full = walk.dice.random() < 0.1
-        report = export_segment(config, segment, options=Options(mode=mode, full=full, allow_shrink=True))
+        report = export_segment(config, segment, options=Options(mode=mode, allow_shrink=True))
         if mode == "remove":
-            model.remove(source)
+            model.remove(segment, source, walk.out)
         elif mode == "replace":
             model.replace(segment, source, walk.agreed, walk.out)
         else:
