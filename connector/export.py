@@ -63,7 +63,7 @@ def export_segment(config: Config, name: str, *, to: str | None = None, options:
                 allow(report)  # a plan writes nothing
             else:
                 admit(report, destination, state, purpose="export")
-            segment = open_segment(config, name)
+            segment = open_segment(config, name, frame_rows=options.frame_rows)
             _check_fit(segment, destination)
             job = Job(config, segment, destination, mode, graph, state, options)
             return carry_out(job) if options.dry_run else _run(job)

@@ -16,6 +16,7 @@ from connector.audiences.ledger_book import LedgerBook
 from connector.audiences.ledger_files import open_ledger_files
 from connector.errors import GuardError, InterruptedRunError, SourceError
 from connector.ledger_key import BYTES, make_ledger_key, read_ledger_key
+from connector.profiles.segments import FRAME_ROWS
 from connector.report import Plan, Progress, Report, Tally
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from connector.state import Destination, State
 
 IN_FLIGHT = 16
+GIGABYTE = 1_000_000_000
+LEAST_ROWS, MOST_ROWS = 4_096, 65_536  # of a frame
 
 
 @dataclass(slots=True)
@@ -37,7 +40,7 @@ class Options:
     ``limit`` sends at most that many rows. ``full`` sends everyone, the unchanged too, and begins a new ledger where the old
     one cannot be read. ``replace_confirmed`` allows mode ``replace`` to wipe members that we did not send. ``workers`` frames
     are normalised and hashed at once. ``in_flight`` requests are under way at most: the pace begins with four and adapts.
-    ``max_wait`` bounds all waiting for Meta together; ``pace`` replaces the pace that those two describe. ``read_timeout``
+    ``memory`` is in bytes. ``max_wait`` bounds all waiting for Meta together; ``pace`` replaces the pace that those two describe. ``read_timeout``
     is in seconds without a byte of an answer. ``stop`` is set to end the run between batches. ``on_progress`` is called
     often, in the calling thread; ``on_wait`` whenever Meta makes us wait, in any thread.
     """
@@ -50,12 +53,18 @@ class Options:
     replace_confirmed: bool = False
     in_flight: int = IN_FLIGHT
     workers: int = field(default_factory=lambda: min(4, os.cpu_count() or 1))
+    memory: int = GIGABYTE
     max_wait: timedelta = timedelta(hours=2)
     read_timeout: float = 120.0
     pace: Pace | None = None
     on_progress: Callable[[Progress], None] = lambda _: None
     on_wait: Callable[[Wait], None] = lambda _: None
     stop: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def frame_rows(self) -> int:
+        """How many rows to read at a time: 13 keys of 32,768 rows stay below a gigabyte, and less takes smaller frames."""
+        return max(LEAST_ROWS, min(MOST_ROWS, FRAME_ROWS * self.memory // GIGABYTE))
 
 
 @dataclass(slots=True)

@@ -257,12 +257,8 @@ def _takers(tree: ast.AST) -> Iterator[tuple[str, tuple[int, str]]]:
     for node in ast.walk(tree):
         names = [a.arg for a in node.args.args] if isinstance(node, ast.FunctionDef) else []
         if "code" in names:
-            raised = [n.exc.func.id for n in ast.walk(node) if isinstance(n, ast.Raise) and _is_named_call(n.exc)]
-            yield from ((node.name, (names.index("code"), one)) for one in raised if one in ERROR_CLASSES)
-
-
-def _is_named_call(raised: ast.expr | None) -> bool:
-    return isinstance(raised, ast.Call) and isinstance(raised.func, ast.Name)
+            made = [n.func.id for n in ast.walk(node) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)]
+            yield from ((node.name, (names.index("code"), one)) for one in made if one in ERROR_CLASSES)
 
 
 def _names_code(target: ast.expr) -> bool:

@@ -1,6 +1,6 @@
 """A growing set of rows, held as 96 bits each: who was seen already, who must never leave.
 
-Takes identities of digests and ids only. A table of marks, one byte a place, tells most strangers at one look; the rest is
+Takes identities of digests and ids only. A table of marks, one bit a place, tells most strangers at one look; the rest is
 looked up in sorted runs that are merged eight at a time, as a log-structured tree does.
 """
 
@@ -22,7 +22,7 @@ _LOWER: Final = pl.lit(2**64, dtype=pl.UInt128)
 _FAN: Final = 8  # runs of a size are merged when there are this many of them
 _SPARSE: Final = 6  # places in the table of marks for each member, at least
 _FIRST_BITS: Final = 16
-_MOST_BITS: Final = 26  # 64 MB: enough for eleven million; beyond that more strangers are looked up
+_MOST_BITS: Final = 27  # 16 MB: enough for twenty million; beyond that more strangers are looked up
 
 
 class DigestSet:
@@ -31,7 +31,7 @@ class DigestSet:
     def __init__(self) -> None:
         self._runs: list[tuple[NDArray[np.uint64], NDArray[np.uint32]]] = []
         self._bits = _FIRST_BITS
-        self._marks = np.zeros(1 << self._bits, dtype=bool)
+        self._marks = _no_marks(self._bits)
 
     def __len__(self) -> int:
         return sum(len(run[0]) for run in self._runs)
@@ -47,7 +47,9 @@ class DigestSet:
     def find(self, keys: Keys) -> NDArray[np.bool_]:
         """As :meth:`contains`, for identities that are split already."""
         first, second, present = keys
-        found = present & self._marks[self._places(first)]
+        places = self._places(first)
+        marked = (self._marks[places >> 3] >> (places & 7).astype(np.uint8)) & 1
+        found: NDArray[np.bool_] = present & marked.astype(bool)
         asked = np.flatnonzero(found)
         if len(asked):
             order = asked[np.argsort(first[asked])]  # sorted look-ups walk a run in one direction
@@ -63,12 +65,20 @@ class DigestSet:
             return
         run = first[order], second[order]
         self._runs.append(run)
-        self._marks[self._places(run[0])] = True
+        self._mark(run[0])
         self._merge()
         self._widen()
 
     def _places(self, first: NDArray[np.uint64]) -> NDArray[np.int64]:
         return (first >> np.uint64(64 - self._bits)).astype(np.int64)
+
+    def _mark(self, keys: NDArray[np.uint64]) -> None:
+        """Set the marks of sorted keys: those that share a byte stand together and are put together first."""
+        places = self._places(keys)
+        bits = np.left_shift(1, places & 7).astype(np.uint8)
+        at = places >> 3
+        starts = np.flatnonzero(np.concatenate([[True], at[1:] != at[:-1]]))
+        self._marks[at[starts]] |= np.bitwise_or.reduceat(bits, starts)
 
     def _look_up(self, first: NDArray[np.uint64], second: NDArray[np.uint32]) -> NDArray[np.bool_]:
         found = np.zeros(len(first), dtype=bool)
@@ -93,9 +103,13 @@ class DigestSet:
         wanted = min(_MOST_BITS, (len(self) * _SPARSE).bit_length())
         if wanted > self._bits:
             self._bits = min(_MOST_BITS, wanted + 2)
-            self._marks = np.zeros(1 << self._bits, dtype=bool)
+            self._marks = _no_marks(self._bits)
             for keys, _ in self._runs:
-                self._marks[self._places(keys)] = True
+                self._mark(keys)
+
+
+def _no_marks(bits: int) -> NDArray[np.uint8]:
+    return np.zeros(1 << (bits - 3), dtype=np.uint8)
 
 
 def identify(frame: pl.DataFrame, columns: list[str]) -> pl.Series:

@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from connector.cli import render
 from connector.cli.answer import Answer, first_exit, respond, stop_on_signals
-from connector.cli.options import HERE, Json, MaxWait, To, Workspace, Yes, read_span
+from connector.cli.options import HERE, Json, MaxWait, Memory, To, Workspace, Yes, read_size, read_span
 from connector.config import Config, Mode
 from connector.errors import ConfigError, ConnectorError
 from connector.export import export_segment
@@ -45,6 +45,7 @@ def export_it(
         int | None,
         typer.Option("--workers", min=1, help="Frames normalised and hashed at once.", show_default="the cores"),
     ] = None,
+    memory: Memory = "1GB",
     max_wait: MaxWait = "2h",
     yes: Yes = False,
     workspace: Workspace = HERE,
@@ -55,7 +56,8 @@ def export_it(
     def work() -> Answer:
         options = Options(
             mode=mode, dry_run=dry_run, limit=limit, full=full, allow_shrink=allow_shrink, replace_confirmed=yes,
-            in_flight=in_flight, max_wait=read_span(max_wait, "--max-wait"),
+            in_flight=in_flight, memory=read_size(memory, "--memory"),
+            max_wait=read_span(max_wait, "--max-wait"),
         )  # fmt: skip
         options.workers = workers or options.workers
         return run_exports(workspace, name, to, options, quiet=as_json)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +22,9 @@ To = Annotated[str | None, typer.Option("--to", help="The destination; all that 
 MaxWait = Annotated[
     str, typer.Option("--max-wait", metavar="SPAN", help="How long to wait for Meta in all: 90s, 30m, 2h.")
 ]
+Memory = Annotated[
+    str, typer.Option("--memory", metavar="SIZE", help="How much memory to stay below, about: 500MB, 2GB.")
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
@@ -30,3 +34,11 @@ def read_span(text: str, flag: str) -> timedelta:
         return read_duration(text)
     except ValueError as wrong:
         raise ConfigError(f"{flag}: {wrong}", code="usage", hint=f"For example {flag} 30m") from None
+
+
+def read_size(text: str, flag: str) -> int:
+    """Read the value of a flag that takes an amount of memory: ``500MB``, ``2GB``, ``1.5G``."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([MG])B?\s*", text, re.IGNORECASE)
+    if found is None:
+        raise ConfigError(f"{flag}: a size is a number and MB or GB", code="usage", hint=f"For example {flag} 500MB")
+    return int(float(found[1]) * {"M": 1_000_000, "G": 1_000_000_000}[found[2].upper()])

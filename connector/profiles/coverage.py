@@ -6,7 +6,7 @@ Owns the counting. Everything it gives back is masked. Must not know how it is s
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
@@ -153,7 +153,7 @@ def _first_profiles(segment: Segment, sample: int) -> tuple[list[pl.DataFrame], 
     frames: list[pl.DataFrame] = []
     unparsable: Counter[str] = Counter()
     left = sample
-    for chunk in segment.chunks(rows=min(sample, FRAME_ROWS)):
+    for chunk in replace(segment, frame_rows=min(sample, FRAME_ROWS)).chunks():
         unparsable.update(chunk.unparsable)
         frames.append(chunk.frame.head(left))
         if chunk.frame.height > left:

@@ -49,15 +49,16 @@ class Segment:
     source: Source
     mapping: Mapping
     predicate: Predicate | None
+    frame_rows: int = FRAME_ROWS
 
-    def chunks(self, *, rows: int = FRAME_ROWS) -> Iterator[Chunk]:
-        """Read the segment once, in source order.
+    def chunks(self) -> Iterator[Chunk]:
+        """Read the segment once, in source order, ``frame_rows`` rows at a time.
 
         Raises:
             SourceError: the profiles cannot be read; with file and line where there is one.
         """
         columns = dict.fromkeys([*self.mapping.columns, *(self.predicate.columns if self.predicate else ())])
-        for frame in self.source.frames(list(columns), rows=rows):
+        for frame in self.source.frames(list(columns), rows=self.frame_rows):
             if self.predicate is None:
                 yield Chunk(frame, {}, frame.height)
             else:
@@ -65,7 +66,7 @@ class Segment:
                 yield Chunk(frame.filter(mask), unparsable, frame.height)
 
 
-def open_segment(config: Config, name: str) -> Segment:
+def open_segment(config: Config, name: str, *, frame_rows: int = FRAME_ROWS) -> Segment:
     """Open the segment ``name``: its mapping read, its source's header looked at, its predicate understood.
 
     Raises:
@@ -80,7 +81,7 @@ def open_segment(config: Config, name: str) -> Segment:
     predicate = None
     if model.where is not None:
         predicate = parse_predicate(model.where, columns=known, file=str(shown(config.file)), line=None)
-    return Segment(name, source, mapping, predicate)
+    return Segment(name, source, mapping, predicate, frame_rows)
 
 
 def suppressed_keys(config: Config) -> Iterator[Keys]:

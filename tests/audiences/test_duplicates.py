@@ -49,10 +49,8 @@ def profiles(draw: st.DrawFn) -> list[Row]:
     rows: list[Row] = []
     for profile in range(draw(st.integers(1, 12))):
         external = draw(st.sampled_from([None, "a", "b", "c", "d"]))
-        for _ in range(draw(st.integers(1, 3))):
-            rows.append(
-                (profile, external, draw(st.sampled_from([None, "x", "y", "z"])), draw(st.sampled_from(["m", "n"])))
-            )
+        emails, names = st.sampled_from([None, "x", "y", "z"]), st.sampled_from(["m", "n"])
+        rows += [(profile, external, draw(emails), draw(names)) for _ in range(draw(st.integers(1, 3)))]
     return rows
 
 
