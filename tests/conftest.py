@@ -14,7 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
+# Time is measured by `make bench`, never by a test.
+settings.register_profile("connector", deadline=None)
+settings.load_profile("connector")
 # The PostgreSQL package asks for it at import; a container may have none.
 os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="connector-tests-"))
 

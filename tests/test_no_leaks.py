@@ -277,7 +277,21 @@ EVERY_COMMAND: dict[str, tuple[tuple[str, ...], ...]] = {
     "pause destination": (("demo",),),
     "resume destination": (("demo",),),
     "forget": (("--email", CANARY["email"][0]), ("--phone", CANARY["phone"][0]), ("--external-id", CANARY["id"][0])),
+    "list agencies": (("--ad-account", "{ad_account}"),),
+    "list clients": ((),),
+    "list obo-requests": (("--ad-account", "{ad_account}"),),
+    "show obo-request": (("{obo_request}",),),
+    "cancel obo-request": (("{obo_request}", "--dry-run"),),
+    "request access": (("--ad-account", "{ad_account}", "--tasks", "ADVERTISE", "--reason", "test", "--dry-run"),),
+    "grant access": (("--ad-account", "{ad_account}", "--to", "1", "--tasks", "ADVERTISE", "--reason", "test", "--dry-run"),),
+    "revoke access": (("--ad-account", "{ad_account}", "--from", "1", "--reason", "test", "--dry-run"),),
+    "connect": (("demo", "--token-env", "CONNECTOR_TOKEN"),),
+    "disconnect": (("demo",),),
     "remove destination": (("demo", "--delete-audience", "--yes"),),
+}  # fmt: skip
+MAY_BE_REFUSED = {
+    "forget", "remove destination", "list agencies", "list clients", "list obo-requests", "show obo-request",
+    "cancel obo-request", "request access", "grant access", "revoke access", "connect", "disconnect",
 }  # fmt: skip
 ELSEWHERE = {"add destination", "init", "demo", "explain", "start sandbox"}  # the fixture, the next tests, no profile
 
@@ -294,8 +308,14 @@ def test_no_command_tells_of_the_canary(demo: None, say: Callable[..., Any], run
             filled = []
             for word in words:
                 newest = run("list", "runs", "--json").envelope["data"]["runs"] if word == "{run}" else []
-                filled.append(newest[-1]["id"] if newest else word.replace("{ad_account}", sandbox["ad_account"]))
-            say(*command.split(), *filled, exits={0, 2, 8} if command in {"forget", "remove destination"} else 0)
+                filled.append(newest[-1]["id"] if newest else _filled(word, sandbox))
+            say(*command.split(), *filled, exits={0, 2, 4, 8} if command in MAY_BE_REFUSED else 0)
+
+
+def _filled(word: str, sandbox: dict[str, Any]) -> str:
+    for name in ("ad_account", "obo_request"):
+        word = word.replace(f"{{{name}}}", sandbox[name])
+    return word
 
 
 def test_the_canary_did_arrive(
