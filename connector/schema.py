@@ -118,6 +118,8 @@ LOCKS = Table(
     METADATA,
     Column("audience_id", String(40), primary_key=True),
     Column("holder", Text, nullable=False),
+    Column("place", String(200), nullable=False),
+    Column("process", String(60), nullable=False),
     Column("token", String(32), nullable=False),
     Column("until", BigInteger, nullable=False),
 )

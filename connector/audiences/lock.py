@@ -1,6 +1,7 @@
 """One run per audience at a time, on one host and on several: a lease in the state database, kept alive by a heartbeat.
 
-A holder that dies stops renewing, and its lease runs out. Time is the database's own, so that hosts with wrong clocks agree.
+A holder that dies stops renewing, and its lease runs out; one that died on this very machine is taken over from at once. Time
+is the database's own, so that hosts with wrong clocks agree.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import secrets
 import socket
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -72,14 +74,18 @@ def audience_lock(
 def _take(state: State, audience_id: str, holder: str, token: str, lease: int) -> None:
     with state.session() as connection:
         now = _database_time(connection)
-        mine = {"audience_id": audience_id, "holder": holder, "token": token, "until": now + lease}
+        place, process = _here()
+        mine = {"audience_id": audience_id, "holder": holder, "place": place, "process": process, "token": token}
         connection.execute(sa.delete(LOCKS).where((LOCKS.c.audience_id == audience_id) & (LOCKS.c.until < now)))
         other = connection.execute(sa.select(LOCKS).where(LOCKS.c.audience_id == audience_id)).mappings().first()
         row = dict(other) if other is not None else None
+        if row is not None and place and row["place"] == place and _is_dead(row["process"]):
+            connection.execute(sa.delete(LOCKS).where(LOCKS.c.token == row["token"]))
+            row = None
         if row is None:
             try:
                 with connection.begin_nested():
-                    connection.execute(LOCKS.insert().values(**mine))
+                    connection.execute(LOCKS.insert().values(**mine, until=now + lease))
             except sa.exc.IntegrityError:  # another host was quicker by a moment
                 row = {"holder": "another run that began just now", "until": now + lease}
     if row is not None:
@@ -88,6 +94,36 @@ def _take(state: State, audience_id: str, holder: str, token: str, lease: int) -
             code="audience.locked",
             hint=f"Wait until it ends; if it died, its lease runs out in {max(1, row['until'] - now + 1)} s.",
         )
+
+
+def _here() -> tuple[str, str]:
+    """Name this boot of this machine (and, in a container, its own process numbers), and this process by number and start.
+
+    The place is empty where the system does not tell (it has no ``/proc``): then only the lease says that a holder died.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        numbers = Path("/proc/self/ns/pid").readlink()
+        return f"{socket.gethostname()} {boot} {numbers}"[:200], f"{os.getpid()} {_started(os.getpid())}"
+    except OSError:
+        return "", str(os.getpid())
+
+
+def _is_dead(process: str) -> bool:
+    """Tell whether a process of this place has ended; a number given again to another process has another start."""
+    number, _, started = process.partition(" ")
+    try:
+        return _started(int(number)) != started
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError):
+        return False
+
+
+def _started(number: int) -> str:
+    """Read when a process began, in ticks since the boot; a zombie has ended."""
+    fields = Path(f"/proc/{number}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return "ended" if fields[0] in {"Z", "X"} else fields[19]
 
 
 def _renew(state: State, audience_id: str, token: str, lease: int) -> bool:

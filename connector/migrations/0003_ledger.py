@@ -36,6 +36,8 @@ def upgrade() -> None:
         "audience_lock",
         sa.Column("audience_id", sa.String(40), primary_key=True),
         sa.Column("holder", sa.Text, nullable=False),
+        sa.Column("place", sa.String(200), nullable=False),
+        sa.Column("process", sa.String(60), nullable=False),
         sa.Column("token", sa.String(32), nullable=False),
         sa.Column("until", sa.BigInteger, nullable=False),
     )
