@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    import pytest
+
 
 def sha(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
@@ -170,3 +172,20 @@ def test_an_audience_created_before_a_crash_is_found_again(
     add_demo(run, sandbox)
     assert len([a for a in members() if a["name"] == "People"]) == 1
     assert run("export", "segment", "people").exit_code == 0
+
+
+def test_no_profile_is_read_before_access_is_proved(
+    workspace: Path, sandbox: dict[str, Any], run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The source is gone, which would be exit 3: with a token that may not, the answer is exit 4 and nothing was opened."""
+    add_demo(run, sandbox)
+    (workspace / "people.csv").unlink()
+    assert run("export", "segment", "people").exit_code == 3
+    for name in ("expired", "no_permission", "analyst"):
+        monkeypatch.setenv("CONNECTOR_TOKEN", sandbox["tokens"][name])
+        for command in ("export", "plan"):
+            refused = run(command, "segment", "people", "--json")
+            assert (refused.exit_code, refused.envelope["error"]["code"].split(".")[0]) == (4, "access"), (
+                name,
+                refused.out,
+            )
