@@ -88,7 +88,11 @@ def _run(job: Job) -> Report:
     code: str | None = "bug"
     try:
         with audience_lock(job.state, audience_id, run.id) as job.check_lock:
+            _bury_dead_runs(job, run)
             report = carry_out(job)
+    except KeyboardInterrupt:
+        status, code = "interrupted", "interrupted"
+        raise
     except ConnectorError as error:
         status = "interrupted" if error.exit_code == 130 else "refused" if error.exit_code in {4, 5, 8} else "failed"
         code = error.code
@@ -100,6 +104,13 @@ def _run(job: Job) -> Report:
         return report
     finally:
         _record_end(job, run, status, code)
+
+
+def _bury_dead_runs(job: Job, run: Run) -> None:
+    """Say of runs that were killed that they have ended: with the audience's lock held, no other one is running."""
+    for one in job.state.runs():
+        if one.status == "running" and one.audience_id == run.audience_id and one.started_at < run.started_at:
+            job.state.end_run(one.id, status="interrupted", report=one.report, error_code="interrupted")
 
 
 def _record_end(job: Job, run: Run, status: RunStatus, code: str | None) -> None:

@@ -7,7 +7,7 @@ import secrets
 import threading
 import time
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from connector.audiences.estimate import Load, plan_for, seconds_per_call
@@ -42,7 +42,7 @@ class Options:
     are normalised and hashed at once. ``in_flight`` requests are under way at most: the pace begins with four and adapts.
     ``memory`` is in bytes. ``max_wait`` bounds all waiting for Meta together; ``pace`` replaces the pace that those two describe. ``read_timeout``
     is in seconds without a byte of an answer. ``stop`` is set to end the run between batches. ``on_progress`` is called
-    often, in the calling thread; ``on_wait`` whenever Meta makes us wait, in any thread.
+    often, in the calling thread; ``on_wait`` whenever Meta makes us wait, in any thread. ``today`` tells the day in UTC.
     """
 
     mode: Mode | None = None
@@ -60,6 +60,7 @@ class Options:
     on_progress: Callable[[Progress], None] = lambda _: None
     on_wait: Callable[[Wait], None] = lambda _: None
     stop: threading.Event = field(default_factory=threading.Event)
+    today: Callable[[], date] = lambda: datetime.now(UTC).date()
 
     @property
     def frame_rows(self) -> int:

@@ -7,7 +7,7 @@ must not be there. ``replace``: the whole audience at once. ``remove``: take the
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import date
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -318,8 +318,20 @@ def _take_out(export: _Export, plan: TakeOut) -> None:
         _load(export, plan.removals)
         return
     export.ledger.leave(plan.hit)
+    _leave_elsewhere(export, plan)
     if export.sender.remove(plan.removals):
         export.ledger.strike(plan.out)
+
+
+def _leave_elsewhere(export: _Export, plan: TakeOut) -> None:
+    """Note in other segments' slices who is taken out with these: somebody who must not be there holds no identifier back."""
+    taken = Taken()
+    taken.add(plan.removals)
+    for other in export.others() if plan.removals else ():
+        barred = export.reading.barred(other)
+        if barred.any():
+            hit, _ = taken.members(other)
+            other.leave(hit[barred[hit]])
 
 
 def _load(export: _Export, removals: Iterable[Removal]) -> None:
@@ -361,7 +373,7 @@ def _resend(job: Job, ledger: Ledger) -> NDArray[np.bool_]:
     after = job.config.segment(job.segment.name).refresh_after
     if after is None:
         return np.zeros(len(ledger.members), dtype=bool)
-    today = (datetime.now(UTC) - datetime(1970, 1, 1, tzinfo=UTC)).days
+    today = (job.options.today() - date(1970, 1, 1)).days
     return ledger.members.sent <= today - max(1, after.days)
 
 
@@ -371,5 +383,5 @@ def _sender(job: Job) -> Sender | None:
         return None
     return Sender(
         job.graph, job.destination, job.state, job.run_id, job.tally, job.options.in_flight, job.options.stop,
-        job.before_batch, job.tell,
+        job.before_batch, job.tell, job.options.today(),
     )  # fmt: skip

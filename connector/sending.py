@@ -6,7 +6,6 @@ Joins prepared rows, ledger and upload; counts what Meta answered. Sees hashes a
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +22,7 @@ from connector.rejects import REJECTED
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterable, Iterator
+    from datetime import date
 
     from numpy.typing import NDArray
 
@@ -58,6 +58,7 @@ class Sender:
     stop: threading.Event
     before_batch: Callable[[], None]
     tell: Callable[[str], None]
+    today: date
     _part_ends: list[_Part] = field(default_factory=list)
     _rows: int = 0
 
@@ -146,9 +147,8 @@ class Sender:
 
     def _entered(self, prepared: Iterable[Prepared], ledger: Ledger, schema: tuple[str, ...]) -> Iterator[pl.Series]:
         """Give the rows as JSON, each part entered in the ledger first."""
-        today = datetime.now(UTC).date()
         for some in _gathered(prepared):
-            rows = ledger_rows(some.rows, some.profiles, some.prints, hashed_codes(some.rows), sent=today)
+            rows = ledger_rows(some.rows, some.profiles, some.prints, hashed_codes(some.rows), sent=self.today)
             ends = self._rows + np.cumsum(rows["rows"].to_numpy(), dtype=np.int64)
             self._part_ends.append(_Part(ledger.intend(rows), ends, some.numbers))
             self._rows = int(ends[-1])

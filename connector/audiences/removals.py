@@ -242,7 +242,10 @@ class Taken:
         return _numbers(hit), _numbers(out)
 
     def _of_frame(self, frame: pl.DataFrame) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Every row of somebody holds an e-mail if there is any, and a phone: so it is out when all of either go."""
+        """Every row of somebody holds an e-mail if there is any, and a phone: so it is out when all of either go.
+
+        And every row holds the names and address.
+        """
         hit, whole = np.zeros(frame.height, dtype=bool), np.zeros(frame.height, dtype=bool)
         for strong in STRONG:
             there, left = np.zeros(frame.height, dtype=bool), np.zeros(frame.height, dtype=bool)
@@ -251,7 +254,7 @@ class Taken:
                     found = self._by[strong].find(keys)
                     there, left, hit = there | keys[2], left | (keys[2] & ~found), hit | found
             whole |= there & ~left
-        by_names = _nameless(frame) & self._by[REST].find(_rest_keys(frame["rest"]))
+        by_names = self._by[REST].find(_rest_keys(frame["rest"]))
         return hit | by_names, whole | by_names
 
 
