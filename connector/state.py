@@ -398,6 +398,3 @@ def _migrate(connection: Connection) -> None:
     with environment:
         environment.configure(connection=connection, target_metadata=METADATA)
         environment.run_migrations()
-
-
-__all__ = ["AuditEntry", "Destination", "Run", "RunStatus", "State", "actor_name", "audit_hash", "broken_at", "now"]
