@@ -10,9 +10,10 @@ import os
 import secrets
 import socket
 import threading
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -34,29 +35,29 @@ HEARTBEAT = 15.0
 def audience_lock(
     state: State, audience_id: str, run_id: str, *, lease: int = LEASE, heartbeat: float = HEARTBEAT
 ) -> Iterator[Callable[[], None]]:
-    """Hold the audience's lock; gives a function that raises when the lease was lost.
+    """Hold the audience's lock; gives a function that raises when the lease was lost, or could not be renewed in time.
 
     Raises:
         TransientError: another run holds it (``audience.locked``); the message says who and for how long.
     """
+    began = [time.monotonic()]  # of the last renewal: from then on the lease holds for sure
     token, holder = secrets.token_hex(16), f"run {run_id}, process {os.getpid()} on {socket.gethostname()}"
     _take(state, audience_id, holder, token, lease)
     lost, done = threading.Event(), threading.Event()
 
     def beat() -> None:
         while not done.wait(heartbeat):
-            try:
+            now = time.monotonic()
+            with suppress(ConnectorError):  # the database is away for now: the lease decides
                 if not _renew(state, audience_id, token, lease):
                     lost.set()
                     return
-            except ConnectorError:
-                # The database is away for now: the lease decides. The run notices when it next writes there itself.
-                continue
+                began[0] = now
 
     def check() -> None:
-        if lost.is_set():
+        if lost.is_set() or time.monotonic() - began[0] > lease:
             raise TransientError(
-                f"the lock on audience {audience_id} was lost to another run",
+                f"the lock on audience {audience_id} was lost: its lease ran out before it was renewed",
                 code="audience.lock_lost",
                 hint="Nothing is lost: run the same command again.",
             )
@@ -77,8 +78,7 @@ def _take(state: State, audience_id: str, holder: str, token: str, lease: int) -
         place, process = _here()
         mine = {"audience_id": audience_id, "holder": holder, "place": place, "process": process, "token": token}
         connection.execute(sa.delete(LOCKS).where((LOCKS.c.audience_id == audience_id) & (LOCKS.c.until < now)))
-        other = connection.execute(sa.select(LOCKS).where(LOCKS.c.audience_id == audience_id)).mappings().first()
-        row = dict(other) if other is not None else None
+        row = _holder(connection, audience_id)
         if row is not None and place and row["place"] == place and _is_dead(row["process"]):
             connection.execute(sa.delete(LOCKS).where(LOCKS.c.token == row["token"]))
             row = None
@@ -87,13 +87,18 @@ def _take(state: State, audience_id: str, holder: str, token: str, lease: int) -
                 with connection.begin_nested():
                     connection.execute(LOCKS.insert().values(**mine, until=now + lease))
             except sa.exc.IntegrityError:  # another host was quicker by a moment
-                row = {"holder": "another run that began just now", "until": now + lease}
+                row = _holder(connection, audience_id) or {"holder": "another run", "until": now}
     if row is not None:
         raise TransientError(
             f"audience {audience_id} is being written by {row['holder']}",
             code="audience.locked",
             hint=f"Wait until it ends; if it died, its lease runs out in {max(1, row['until'] - now + 1)} s.",
         )
+
+
+def _holder(connection: Connection, audience_id: str) -> dict[str, Any] | None:
+    found = connection.execute(sa.select(LOCKS).where(LOCKS.c.audience_id == audience_id)).mappings().first()
+    return None if found is None else dict(found)
 
 
 def _here() -> tuple[str, str]:
@@ -134,11 +139,8 @@ def _renew(state: State, audience_id: str, token: str, lease: int) -> bool:
 
 
 def _release(state: State, audience_id: str, token: str) -> None:
-    try:
-        with state.session() as connection:
-            connection.execute(sa.delete(LOCKS).where((LOCKS.c.audience_id == audience_id) & (LOCKS.c.token == token)))
-    except ConnectorError:
-        return  # the database is away; the lease runs out by itself
+    with suppress(ConnectorError), state.session() as connection:  # else the lease runs out by itself
+        connection.execute(sa.delete(LOCKS).where((LOCKS.c.audience_id == audience_id) & (LOCKS.c.token == token)))
 
 
 def _database_time(connection: Connection) -> int:
