@@ -22,8 +22,8 @@ from bench.profiles import COUNTRIES
 from bench.workspace import KEYS, SEGMENT, Target, Workspace
 from connector.config import Config
 from connector.hashing import hash_columns
-from connector.preparation import UNHASHED
 from connector.profiles.segments import open_segment
+from connector.transform import UNHASHED
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,18 +20,19 @@ import polars as pl
 from pydantic import SecretStr
 
 from bench.workspace import SEGMENT, Target, Workspace
-from connector.audiences.batch import batches, json_rows
+from connector.audiences.batch import batches
 from connector.audiences.duplicates import Duplicates
 from connector.audiences.graph import Graph
 from connector.audiences.ledger_files import open_ledger_files
-from connector.audiences.ledger_rows import ledger_rows
+from connector.audiences.ledger_rows import ledger_rows, with_identities
 from connector.audiences.members import members_of
 from connector.config import Config
-from connector.hashing import Hashed, hash_columns
-from connector.preparation import UNHASHED, hashed_codes, wire_schema
+from connector.hashing import Hashed, Hasher
 from connector.profiles.fingerprints import Fingerprints, fingerprinter
 from connector.profiles.mapping import ROW
+from connector.profiles.normalise import Normaliser
 from connector.profiles.segments import open_segment
+from connector.transform import UNHASHED, hashed_codes, wire_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,6 +65,7 @@ class Watch:
 def walk(segment: Segment, folder: Path, graph: Graph, audience: str, most: int) -> dict[str, dict[str, float]]:
     """Take the profiles through every stage, one after the other."""
     watch, duplicates = Watch(), Duplicates()
+    normaliser, hasher = Normaliser(segment.mapping.settings), Hasher(UNHASHED)
     printer = fingerprinter(segment.mapping, bytes(32), value_based=False)
     files = open_ledger_files(str(folder))
     schema, today = wire_schema(segment.mapping), datetime.now(UTC).date()
@@ -78,24 +80,25 @@ def walk(segment: Segment, folder: Path, graph: Graph, audience: str, most: int)
         with watch.on("fingerprint"):
             prints = printer.of(frame)
         with watch.on("normalise"):
-            values = segment.mapping.keys_of(frame).values
+            values = segment.mapping.keys_of(frame, normaliser).values
             values = values.filter(segment.mapping.identified(values))
         with watch.on("hash"):
-            hashed = hash_columns(values, plain=UNHASHED)
+            hashed = hasher.of(values)
+        with watch.on("identities"):
+            hashed = with_identities(hashed, hashed_codes(hashed))
         with watch.on("duplicates"):
-            hashed = Hashed(hashed.filter(duplicates.firsts(hashed, hashed[ROW], hashed_codes(hashed))))
+            hashed = Hashed(hashed.filter(duplicates.firsts(hashed, hashed[ROW])))
         with watch.on("ledger rows"):
             mine = Fingerprints(prints[hashed[ROW]])
             profiles = pl.Series(np.arange(hashed.height, dtype=np.uint32))
             rows = ledger_rows(Hashed(hashed.drop(ROW)), profiles, mine, hashed_codes(hashed), sent=today)
         with watch.on("ledger write"):
             files.write(f"part-{number}.parquet", rows)
-        with watch.on("JSON"):
-            waiting.append(json_rows(hashed, schema))
+        waiting.append(hashed)
         whole = list(batches(waiting, schema))
         waiting = [whole.pop().rows] if whole else []
         for batch in whole:
-            with watch.on("body"):
+            with watch.on("JSON body"):
                 body = batch.body({"session_id": number, "batch_seq": 1, "last_batch_flag": False})
             with watch.on("send"):
                 graph.post(f"{audience}/users", body=body, idempotent=True)

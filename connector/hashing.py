@@ -6,10 +6,13 @@ either side: a frame of text goes in, a frame of digests comes out.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NewType, cast
 
 import polars as pl
 import polars_hash as plh
+
+from connector.memo import Memo
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -19,8 +22,29 @@ Hashed = NewType("Hashed", pl.DataFrame)
 
 DIGEST_BYTES = 64
 SAMPLE = 4096
+FEW = 0.8  # share of different cells in the sample, at most, for a column to be looked up
 DIGEST = r"^[0-9a-f]{64}$"
 """What a SHA-256 looks like here: rules lower-case it before it arrives."""
+
+
+class Hasher:
+    """Hashes frame after frame. Values that come often are hashed once in its life, by any thread."""
+
+    def __init__(self, plain: Collection[str]) -> None:
+        self._plain = plain
+        self._memos: dict[str, Memo] = {}
+
+    def of(self, keys: pl.DataFrame) -> Hashed:
+        """Replace every text column that is not plain by its SHA-256; as :func:`hash_columns` does."""
+        texts = [name for name, dtype in keys.schema.items() if dtype == pl.String and name not in self._plain]
+        few = [name for name in texts if name in self._memos or _holds_few(keys[name])]
+        many = [name for name in texts if name not in few]
+        once = [self._memo(name).of(keys.select(name)).alias(name) for name in few]
+        return Hashed(keys.with_columns(*_digests(keys, many), *once))
+
+    def _memo(self, name: str) -> Memo:
+        work = partial(_hashed, name=name)
+        return self._memos.get(name) or self._memos.setdefault(name, Memo(work))
 
 
 def hash_columns(keys: pl.DataFrame, *, plain: Collection[str]) -> Hashed:
@@ -34,25 +58,21 @@ def hash_columns(keys: pl.DataFrame, *, plain: Collection[str]) -> Hashed:
         The same height and column order. Null stays null; an empty cell becomes null, so that the digest of nothing
         can never leave. A cell that holds a SHA-256 already passes as it is (match-keys.md, principle 4).
     """
-    texts = [name for name, dtype in keys.schema.items() if dtype == pl.String and name not in plain]
-    odd = _hold_a_digest_or_nothing(keys, texts)
-    digests = {name: _careful(name) if name in odd else plh.col(name).chash.sha2_256() for name in texts}
-    few = [name for name in texts if _holds_few(keys[name])]
-    once = [_once_each(keys.select(name), digests.pop(name)) for name in few]
-    return Hashed(keys.with_columns(*digests.values(), *once))
+    return Hasher(plain).of(keys)
 
 
 def _holds_few(column: pl.Series) -> bool:
     """Tell by the beginning of a column whether it holds far fewer different cells than rows, as countries do."""
-    return column.len() > SAMPLE and column.head(SAMPLE).n_unique() < SAMPLE // 2
+    return column.len() > SAMPLE and column.head(SAMPLE).n_unique() < SAMPLE * FEW
 
 
-def _once_each(column: pl.DataFrame, digest: pl.Expr) -> pl.Series:
-    """Hash every different cell once; looking the digest up costs a third of hashing again."""
-    (name,) = column.columns
-    known = column.unique().with_columns(digest.alias("digest"))
-    found = column.join(known, on=name, how="left", nulls_equal=True, maintain_order="left")
-    return found["digest"].alias(name)
+def _digests(keys: pl.DataFrame, texts: list[str]) -> list[pl.Expr]:
+    odd = _hold_a_digest_or_nothing(keys, texts)
+    return [_careful(name) if name in odd else plh.col(name).chash.sha2_256() for name in texts]
+
+
+def _hashed(keys: pl.DataFrame, *, name: str) -> pl.Series:
+    return keys.select(_digests(keys, [name])).to_series()
 
 
 def _hold_a_digest_or_nothing(keys: pl.DataFrame, texts: list[str]) -> set[str]:

@@ -6,10 +6,8 @@ Owns the order of the fates and the counting. Sees people on one side and hashes
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
 
 from connector.audiences.suppression import PersonSet
@@ -18,33 +16,19 @@ from connector.in_order import in_order
 from connector.profiles.fingerprints import Fingerprints
 from connector.profiles.losses import Losses
 from connector.profiles.mapping import ROW
-from connector.profiles.match_keys import PLAIN
 from connector.profiles.segments import suppressed_keys
+from connector.transform import AT, UNHASHED, Candidates, Transformed, profiles_lost
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from numpy.typing import NDArray
-
     from connector.audiences.duplicates import Duplicates
     from connector.audiences.suppression import Forgotten
     from connector.config import Config
-    from connector.profiles.fingerprints import Fingerprinter
-    from connector.profiles.mapping import Keys, Mapping
+    from connector.profiles.mapping import Mapping
     from connector.profiles.segments import Segment
     from connector.report import Tally
-
-AT = "at"  # a row's place in its frame, kept beside the hashes to look up why a cell is blank
-UNHASHED = frozenset({*PLAIN, ROW, AT})
-
-
-@dataclass(frozen=True, slots=True)
-class Candidates:
-    """Raw profiles that consented and may have to be sent, with their fingerprints and row numbers in the source, row by row."""
-
-    frame: pl.DataFrame
-    prints: Fingerprints
-    numbers: pl.Series
+    from connector.transform import Transform
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +62,13 @@ def read_suppression(config: Config) -> PersonSet:
     return people
 
 
-def first_candidates(segment: Segment, fingerprinter: Fingerprinter, tally: Tally) -> Iterator[Candidates]:
+def first_candidates(segment: Segment, tally: Tally) -> Iterator[Candidates]:
     """Read a segment that was never sent: whoever consents is a candidate."""
     for chunk in segment.chunks():
         tally.unparsable.update(chunk.unparsable)
         tally.scanned += chunk.scanned
         consenting, numbers, _ = consenting_of(chunk.frame, segment.mapping, tally)
-        yield Candidates(consenting, fingerprinter.of(consenting), numbers)
+        yield Candidates(consenting, numbers)
 
 
 def consenting_of(frame: pl.DataFrame, mapping: Mapping, tally: Tally) -> tuple[pl.DataFrame, pl.Series, pl.DataFrame]:
@@ -107,34 +91,14 @@ def external_ids(frame: pl.DataFrame, mapping: Mapping) -> pl.Series | None:
     return frame[attribute.columns[0]]
 
 
-@dataclass(frozen=True, slots=True)
-class _Transformed:
-    """One frame after the part that depends on nothing but the frame and the mapping: any thread can do it."""
-
-    some: Candidates
-    keys: Keys
-    hashed: pl.DataFrame
-    no_identifier: NDArray[np.int64]
-    bad_value: NDArray[np.int64]
-
-    def skip(self, lost: NDArray[np.int64], tally: Tally, reason: str) -> None:
-        """Give the profiles ``lost`` (places in the frame) their fate."""
-        if len(lost):
-            values = self.keys.values
-            mains = np.searchsorted(values[ROW].to_numpy(), lost)
-            ids = values["EXTERN_ID"][mains] if "EXTERN_ID" in values.columns else None
-            tally.skip(reason, self.some.numbers[lost], ids)
-
-
 def prepare(
     candidates: Iterable[Candidates],
-    mapping: Mapping,
+    transform: Transform,
     tally: Tally,
     *,
     never: PersonSet,
     forgotten: Forgotten,
     duplicates: Duplicates,
-    value_based: bool = False,
     workers: int = 1,
 ) -> Iterator[Prepared]:
     """Normalise and hash candidates: the rows to add in source order, every profile's fate counted in ``tally``.
@@ -142,16 +106,15 @@ def prepare(
     The first of these that holds is a profile's fate: no identifier, bad value, suppressed or forgotten, duplicate.
     ``workers`` threads normalise and hash ahead; what depends on order is done here, frame after frame.
     """
-    losses = Losses(mapping.settings)
+    losses = Losses(transform.mapping.settings)
     try:
-        for done in in_order(partial(_transform, mapping, value_based=value_based), candidates, workers=workers):
+        for done in in_order(transform, candidates, workers=workers):
             done.skip(done.no_identifier, tally, "no_identifier")
             done.skip(done.bad_value, tally, "bad_value")
-            hashed = done.hashed
+            hashed: pl.DataFrame = done.hashed
             out = never.hits(hashed) | forgotten.hits(hashed)
             hashed = _keep(done, hashed, ~_of_whole_profile(hashed, out), tally, "suppressed")
-            columns = hashed_codes(hashed)
-            hashed = _keep(done, hashed, duplicates.firsts(Hashed(hashed), hashed[ROW], columns), tally, "duplicate")
+            hashed = _keep(done, hashed, duplicates.firsts(Hashed(hashed), hashed[ROW]), tally, "duplicate")
             blanks = losses.add(done.keys, hashed[AT])
             tally.count_cells(hashed.height, {code: blanks[code] for code in hashed.columns if code in blanks})
             yield _counted(done, hashed, tally)
@@ -160,21 +123,7 @@ def prepare(
         tally.explain_blanks({code: why for code, why in losses.reasons().items() if code in sent})
 
 
-def _transform(mapping: Mapping, some: Candidates, *, value_based: bool) -> _Transformed:
-    keys = mapping.keys_of(some.frame)
-    values = keys.values.with_row_index(AT)
-    identified = values.filter(mapping.identified(values))
-    nameless = _lost(values, identified)
-    good = identified
-    if value_based:
-        good = identified.filter(identified["LOOKALIKE_VALUE"].is_not_null())
-    elif "LOOKALIKE_VALUE" in values.columns:
-        good = identified.drop("LOOKALIKE_VALUE")
-    bad = _lost(identified, good)
-    return _Transformed(some, keys, hash_columns(good, plain=UNHASHED), nameless, bad)
-
-
-def _counted(done: _Transformed, hashed: pl.DataFrame, tally: Tally) -> Prepared:
+def _counted(done: Transformed, hashed: pl.DataFrame, tally: Tally) -> Prepared:
     """Count what is left as eligible and to add, and number its profiles from 0."""
     rows_of_profiles = hashed[ROW].unique(maintain_order=True)
     tally.eligible += rows_of_profiles.len()
@@ -185,39 +134,16 @@ def _counted(done: _Transformed, hashed: pl.DataFrame, tally: Tally) -> Prepared
     return Prepared(
         Hashed(hashed.drop(AT, ROW)),
         profiles,
-        Fingerprints(done.some.prints[rows_of_profiles]),
+        Fingerprints(done.prints[rows_of_profiles]),
         done.some.numbers[rows_of_profiles],
     )
 
 
-def hashed_codes(rows: pl.DataFrame) -> list[str]:
-    """Name the columns of ``rows`` that hold digests."""
-    return [code for code in rows.columns if code not in UNHASHED]
-
-
-def wire_schema(mapping: Mapping, *, value_based: bool = False) -> tuple[str, ...]:
-    """Name the columns that travel, in wire order: a birth date in three, a value only for value-based audiences."""
-    codes: list[str] = []
-    for code in mapping.codes:
-        codes += ["DOBY", "DOBM", "DOBD"] if code == "DOB" else [code]
-    return tuple(dict.fromkeys(c for c in codes if c != "LOOKALIKE_VALUE" or value_based))
-
-
-def _keep(done: _Transformed, rows: pl.DataFrame, keep: pl.Series, tally: Tally, reason: str) -> pl.DataFrame:
+def _keep(done: Transformed, rows: pl.DataFrame, keep: pl.Series, tally: Tally, reason: str) -> pl.DataFrame:
     """Keep some rows; the profiles that lost all of theirs have met their fate."""
     kept = rows.filter(keep)
-    done.skip(_lost(rows, kept), tally, reason)
+    done.skip(profiles_lost(rows, kept), tally, reason)
     return kept
-
-
-def _lost(rows: pl.DataFrame, kept: pl.DataFrame) -> NDArray[np.int64]:
-    """Name the profiles (by ``row``, ascending) that have none of their rows among ``kept``."""
-    if kept.height == rows.height:
-        return np.zeros(0, dtype=np.int64)
-    lost = np.zeros(int(rows[ROW][-1]) + 1, dtype=bool)
-    lost[rows[ROW].to_numpy()] = True
-    lost[kept[ROW].to_numpy()] = False
-    return np.flatnonzero(lost)
 
 
 def _of_whole_profile(rows: pl.DataFrame, hit: pl.Series) -> pl.Series:

@@ -38,12 +38,13 @@ from connector.guards import (
     refuse_guarded,
 )
 from connector.job import Meter
-from connector.preparation import first_candidates, prepare, read_suppression, wire_schema
+from connector.preparation import first_candidates, prepare, read_suppression
 from connector.profiles.fingerprints import fingerprinter
 from connector.profiles.size_hint import rows_hint
 from connector.report import Tally
 from connector.sending import Sender
 from connector.stock import Reading, Stock, take_stock
+from connector.transform import Transform, wire_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -53,8 +54,9 @@ if TYPE_CHECKING:
     from connector.audiences.ledger import Ledger
     from connector.audiences.removals import Removal
     from connector.job import Job
-    from connector.preparation import Candidates, Prepared
+    from connector.preparation import Prepared
     from connector.report import Report
+    from connector.transform import Candidates
 
 MOST_KEPT = 100_000  # candidates that are prepared once and kept, rather than twice
 MOST_LOOKED_UP = 400_000  # candidates for whose duplicates the ledger is looked through, rather than remembered whole
@@ -70,6 +72,7 @@ class _Export:
     never: PersonSet
     forgotten: Forgotten
     reading: Reading
+    transform: Transform
     sender: Sender | None
     schema: tuple[str, ...]
     _others: list[Ledger] | None = field(default=None)
@@ -90,12 +93,11 @@ class _Export:
             self._unchanged = Unchanged(self.ledger, stock.unchanged, remember=many)
         return prepare(
             self.candidates(stock, tally),
-            self.job.segment.mapping,
+            self.transform,
             tally,
             never=self.never,
             forgotten=self.forgotten,
             duplicates=Duplicates(self._unchanged),
-            value_based=self.job.destination.value_based,
             workers=self.job.options.workers,
         )
 
@@ -138,9 +140,11 @@ def _open(job: Job) -> _Export:
     finish_forgetting(job, key)
     never, forgotten = read_suppression(job.config), read_forgotten(job.state, key)
     printer = fingerprinter(job.segment.mapping, key, value_based=value_based)
-    reading = Reading(job.segment, printer, (never, forgotten), lambda: job.between_frames("comparing"))
+    tell = lambda: job.between_frames("comparing")  # noqa: E731
+    reading = Reading(job.segment, printer, (never, forgotten), job.options.workers, tell)
     schema = wire_schema(job.segment.mapping, value_based=value_based)
-    return _Export(job, key, job.open_ledger(key), never, forgotten, reading, _sender(job), schema)
+    transform = Transform(job.segment.mapping, printer, value_based=value_based)
+    return _Export(job, key, job.open_ledger(key), never, forgotten, reading, transform, _sender(job), schema)
 
 
 def _refresh(export: _Export) -> None:
@@ -236,8 +240,8 @@ def _asked_to_leave(export: _Export, tally: Tally) -> Iterator[Prepared]:
     mapping = replace(export.job.segment.mapping, consent=None)
     everyone = replace(export.job.segment, mapping=mapping)
     return prepare(
-        first_candidates(everyone, export.reading.fingerprinter, tally),
-        mapping,
+        first_candidates(everyone, tally),
+        Transform(mapping, export.reading.fingerprinter),
         tally,
         never=PersonSet(),
         forgotten=Forgotten(export.key, frozenset()),

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from connector.audiences.batch import batches, json_rows
+from connector.audiences.batch import batches
 from connector.audiences.ledger_rows import ledger_rows
 from connector.audiences.upload import Receipt, Upload
 from connector.hashing import Hashed
-from connector.preparation import Prepared, hashed_codes
+from connector.preparation import Prepared
 from connector.profiles.fingerprints import Fingerprints
 from connector.rejects import REJECTED
+from connector.transform import hashed_codes
 
 if TYPE_CHECKING:
     import threading
@@ -72,7 +73,7 @@ class Sender:
         replace: bool = False,
     ) -> None:
         """Send rows to add; each is in the ledger before it leaves. With ``limit``, the rest is read and counted only."""
-        rows = self._entered(self._cut(prepared, limit), ledger, schema)
+        rows = self._entered(self._cut(prepared, limit), ledger)
         outcome = self._upload(
             "replace" if replace else "add",
             rows,
@@ -90,7 +91,7 @@ class Sender:
         """Send rows to take out, a session for each schema; true when Meta received all of them."""
         whole = True
         for removal in removals:
-            outcome = self._upload("remove", iter([json_rows(removal.rows, removal.schema)]), removal.schema)
+            outcome = self._upload("remove", iter([removal.rows]), removal.schema)
             self.tally.removed -= outcome.missing
             whole = whole and not outcome.missing and not outcome.refused
         return whole
@@ -98,7 +99,7 @@ class Sender:
     def _upload(
         self,
         operation: Operation,
-        rows: Iterator[pl.Series],
+        rows: Iterator[Hashed],
         schema: tuple[str, ...],
         on_rows: Callable[[int], None] = lambda _: None,
         on_refused: Callable[[list[int]], None] = lambda _: None,
@@ -145,14 +146,14 @@ class Sender:
             if mine.rows.height:
                 yield mine
 
-    def _entered(self, prepared: Iterable[Prepared], ledger: Ledger, schema: tuple[str, ...]) -> Iterator[pl.Series]:
-        """Give the rows as JSON, each part entered in the ledger first."""
+    def _entered(self, prepared: Iterable[Prepared], ledger: Ledger) -> Iterator[Hashed]:
+        """Give the rows, each part entered in the ledger first."""
         for some in _gathered(prepared):
             rows = ledger_rows(some.rows, some.profiles, some.prints, hashed_codes(some.rows), sent=self.today)
             ends = self._rows + np.cumsum(rows["rows"].to_numpy(), dtype=np.int64)
             self._part_ends.append(_Part(ledger.intend(rows), ends, some.numbers))
             self._rows = int(ends[-1])
-            yield json_rows(some.rows, schema)
+            yield some.rows
 
     def _refuse(self, ledger: Ledger, places: list[int]) -> None:
         """Count rows that Meta refuses, and let their profiles count as not sent: the next run tries again."""

@@ -17,9 +17,11 @@ from connector.audiences.ledger_rows import MASK_ORDER
 from connector.audiences.members import UNKNOWN, Wanted
 from connector.audiences.suppression import PersonSet
 from connector.hashing import Hashed, hash_columns
-from connector.preparation import UNHASHED, Candidates, consenting_of, external_ids, first_candidates
+from connector.in_order import in_order
+from connector.preparation import consenting_of, external_ids, first_candidates
 from connector.profiles.fingerprints import Fingerprints
 from connector.report import Tally
+from connector.transform import UNHASHED, Candidates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -57,11 +59,12 @@ class Stock:
 
 @dataclass(slots=True)
 class Reading:
-    """How to read a segment: whose fingerprints, who must not stay, and what to do after each frame."""
+    """How to read a segment: whose fingerprints, who must not stay, by how many threads, what to do after each frame."""
 
     segment: Segment
     fingerprinter: Fingerprinter
     never: tuple[People, ...]
+    workers: int = 1
     tell: Callable[[], None] = lambda: None
 
     def barred(self, ledger: Ledger) -> NDArray[np.bool_]:
@@ -71,10 +74,25 @@ class Reading:
             barred |= people.members(ledger)
         return barred
 
+    def fingerprinted(self, tally: Tally) -> Iterator[tuple[Candidates, Fingerprints, pl.DataFrame]]:
+        """Read: those who consent, their fingerprints, and the others, frame by frame; counted a little ahead."""
+
+        def consenting() -> Iterator[tuple[Candidates, pl.DataFrame]]:
+            for chunk in self.segment.chunks():
+                tally.unparsable.update(chunk.unparsable)
+                tally.scanned += chunk.scanned
+                frame, numbers, refusing = consenting_of(chunk.frame, self.segment.mapping, tally)
+                yield Candidates(frame, numbers), refusing
+
+        def fingerprint(some: tuple[Candidates, pl.DataFrame]) -> tuple[Candidates, Fingerprints, pl.DataFrame]:
+            return some[0], self.fingerprinter.of(some[0].frame), some[1]
+
+        return in_order(fingerprint, consenting(), workers=self.workers)
+
     def fresh(self) -> Stock:
         """Take stock of a segment that nobody was sent of: nothing to compare."""
         nobody = np.zeros(0, dtype=np.int64)
-        again = lambda tally: first_candidates(self.segment, self.fingerprinter, tally)  # noqa: E731
+        again = lambda tally: first_candidates(self.segment, tally)  # noqa: E731
         return Stock(nobody, nobody, np.zeros(0, dtype=bool), None, again)
 
 
@@ -94,13 +112,10 @@ def take_stock(
     comparison = _Comparison(ledger, reading.barred(ledger), resend, tally)
     mapping = reading.segment.mapping
     withdrawn = PersonSet()
-    for chunk in reading.segment.chunks():
-        tally.unparsable.update(chunk.unparsable)
-        tally.scanned += chunk.scanned
-        consenting, numbers, refusing = consenting_of(chunk.frame, mapping, tally)
+    for some, prints, refusing in reading.fingerprinted(tally):
         if only_leavers and refusing.height:
             _note_withdrawn(withdrawn, mapping, refusing)
-        comparison.compare(Candidates(consenting, reading.fingerprinter.of(consenting), numbers), mapping)
+        comparison.compare(some, prints, mapping)
         reading.tell()
     gone = ledger.members.gone
     if only_leavers:
@@ -123,10 +138,10 @@ class _Comparison:
         self._waiting: list[Candidates] | None = []
         self._size = 0
 
-    def compare(self, some: Candidates, mapping: Mapping) -> None:
+    def compare(self, some: Candidates, prints: Fingerprints, mapping: Mapping) -> None:
         """Count who is unchanged, suppressed or repeated, and let the rest wait."""
         members, tally = self._members, self._tally
-        numbers = members.find(some.prints)
+        numbers = members.find(prints)
         known = numbers != UNKNOWN
         out = np.zeros(len(numbers), dtype=bool)
         out[known] = self.barred[numbers[known]]
@@ -148,10 +163,11 @@ class _Comparison:
         self._unchanged[same] = True
         self._pending[numbers[known & candidate]] = True
         if candidate.any():
-            self._wait(_chosen(some, candidate))
+            kept = pl.Series(candidate)
+            self._wait(_chosen(some, kept), Fingerprints(prints.filter(kept)))
 
-    def _wait(self, some: Candidates) -> None:
-        self._prints.append(some.prints)
+    def _wait(self, some: Candidates, prints: Fingerprints) -> None:
+        self._prints.append(prints)
         self._size += int(some.frame.estimated_size())
         if self._waiting is not None and self._size <= MOST_WAITING:
             self._waiting.append(some)
@@ -197,23 +213,16 @@ def _gathered(candidates: Iterable[Candidates]) -> Iterator[Candidates]:
 def _joined(some: list[Candidates]) -> Candidates:
     if len(some) == 1:
         return some[0]
-    return Candidates(
-        pl.concat([one.frame for one in some]),
-        Fingerprints(pl.concat([one.prints for one in some])),
-        pl.concat([one.numbers for one in some]),
-    )
+    return Candidates(pl.concat([one.frame for one in some]), pl.concat([one.numbers for one in some]))
 
 
-def _chosen(some: Candidates, rows: NDArray[np.bool_]) -> Candidates:
-    kept = pl.Series(rows)
-    return Candidates(some.frame.filter(kept), Fingerprints(some.prints.filter(kept)), some.numbers.filter(kept))
+def _chosen(some: Candidates, kept: pl.Series) -> Candidates:
+    return Candidates(some.frame.filter(kept), some.numbers.filter(kept))
 
 
 def _read_again(reading: Reading, prints: pl.DataFrame, tally: Tally) -> Iterator[Candidates]:
     """Read the source again for the candidates; what changed in between is left for the next run."""
     wanted, counted_before = Wanted(prints), Tally()
-    for chunk in reading.segment.chunks():
-        consenting, numbers, _ = consenting_of(chunk.frame, reading.segment.mapping, counted_before)
-        seen = reading.fingerprinter.of(consenting)
-        yield _chosen(Candidates(consenting, seen, numbers), wanted.take(seen))
+    for some, seen, _ in reading.fingerprinted(counted_before):
+        yield _chosen(some, pl.Series(wanted.take(seen)))
     tally.skipped["source_changed"] = wanted.missing

@@ -1,4 +1,4 @@
-"""Hashed rows as request bodies: the JSON text of each row once, cut at 10,000 rows.
+"""Hashed rows as request bodies: cut at 10,000 rows, written as JSON when their turn comes.
 
 Takes ``Hashed`` frames only. Must not know how a body travels.
 """
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from connector.hashing import Hashed
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
-    from connector.hashing import Hashed
 
 MOST_ROWS = 10_000  # Meta's limit for one request: meta-graph-api.md §2.1
 BARE = frozenset({"LOOKALIKE_VALUE", "DATA_PROCESSING_OPTIONS"})  # numbers and arrays: no quotes around them
@@ -24,13 +24,13 @@ _ESCAPES = {"\\": "\\\\", '"': '\\"', **{chr(code): f"\\u{code:04x}" for code in
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """At most 10,000 rows as JSON texts, in wire order of ``schema``."""
+    """At most 10,000 rows, to be sent in wire order of ``schema``."""
 
     schema: tuple[str, ...]
-    rows: pl.Series
+    rows: Hashed
 
     def __len__(self) -> int:
-        return self.rows.len()
+        return self.rows.height
 
     def body(self, session: dict[str, int | bool] | None) -> tuple[bytes, bytes, bytes]:
         """Build the finished JSON body, in three pieces so that the rows are copied once.
@@ -38,17 +38,17 @@ class Batch:
         ``session`` as meta-graph-api.md §2.1, left out when ``None``.
         """
         head = "{" + (f'"session":{_compact(session)},' if session else "")
-        rows: bytes = self.rows.str.join(",").cast(pl.Binary).item()
+        rows: bytes = self.rows.select(_json(self.rows, self.schema).str.join(",").cast(pl.Binary)).item()
         return f'{head}"payload":{{"schema":{_compact(self.schema)},"data":['.encode(), rows, b"]}}"
 
     def first(self) -> Batch:
         """Its first row alone."""
-        return Batch(self.schema, self.rows.slice(0, 1))
+        return Batch(self.schema, _slice(self.rows, 0, 1))
 
     def halves(self) -> tuple[Batch, Batch]:
         """Cut in two, for a request that was too large."""
         middle = len(self) // 2
-        return Batch(self.schema, self.rows.slice(0, middle)), Batch(self.schema, self.rows.slice(middle))
+        return Batch(self.schema, _slice(self.rows, 0, middle)), Batch(self.schema, _slice(self.rows, middle))
 
 
 def json_rows(hashed: Hashed, schema: tuple[str, ...]) -> pl.Series:
@@ -58,33 +58,40 @@ def json_rows(hashed: Hashed, schema: tuple[str, ...]) -> pl.Series:
     >>> json_rows(Hashed(pl.DataFrame({"EXTERN_ID": ['a"1'], "EMAIL": [None]})), ("EXTERN_ID", "EMAIL")).to_list()
     ['["a\\\\"1",""]']
     """
-    parts: list[pl.Expr] = [pl.lit("[")]
+    return hashed.select(_json(hashed, schema).alias("rows")).to_series()
+
+
+def _json(hashed: Hashed, schema: tuple[str, ...]) -> pl.Expr:
+    parts, text = [], "["  # what stands between two cells is one literal, and a null adds nothing: half the time
     for place, code in enumerate(schema):
-        comma = "," if place else ""
+        bare = code in BARE
         column = _escaped(hashed, code) if code in FREE_TEXT else pl.col(code).cast(pl.String)
-        if code in BARE:
-            parts += [pl.lit(comma), column.fill_null('""')]
-        else:
-            parts += [pl.lit(f'{comma}"'), column.fill_null(""), pl.lit('"')]
-    return hashed.select(pl.concat_str([*parts, pl.lit("]")]).alias("rows")).to_series()
+        text += ("," if place else "") + ("" if bare else '"')
+        parts += [pl.lit(text), column.fill_null('""') if bare else column]
+        text = "" if bare else '"'
+    return pl.concat_str([*parts, pl.lit(f"{text}]")], ignore_nulls=True)
 
 
-def batches(rows: Iterable[pl.Series], schema: tuple[str, ...], *, size: int = MOST_ROWS) -> Iterator[Batch]:
-    """Cut a stream of JSON rows into batches of ``size``; only the last one is shorter."""
-    waiting: list[pl.Series] = []
+def batches(rows: Iterable[Hashed], schema: tuple[str, ...], *, size: int = MOST_ROWS) -> Iterator[Batch]:
+    """Cut a stream of rows into batches of ``size``; only the last one is shorter."""
+    waiting: list[pl.DataFrame] = []
     count = 0
     for part in rows:
-        waiting.append(part)
-        count += part.len()
+        waiting.append(part.select(schema))
+        count += part.height
         if count < size:
             continue
         whole = pl.concat(waiting, rechunk=False)
         full = count - count % size
         for start in range(0, full, size):
-            yield Batch(schema, whole.slice(start, size))
+            yield Batch(schema, _slice(whole, start, size))
         waiting, count = [whole.slice(full)], count - full
     if count:
-        yield Batch(schema, pl.concat(waiting))
+        yield Batch(schema, Hashed(pl.concat(waiting)))
+
+
+def _slice(rows: pl.DataFrame, start: int, count: int | None = None) -> Hashed:
+    return Hashed(rows.slice(start, count))
 
 
 def _escaped(hashed: Hashed, code: str) -> pl.Expr:

@@ -13,6 +13,8 @@ import polars as pl
 import polars_hash as plh
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 Keys = tuple["NDArray[np.uint64]", "NDArray[np.uint32]", "NDArray[np.bool_]"]
@@ -112,17 +114,27 @@ def _no_marks(bits: int) -> NDArray[np.uint8]:
     return np.zeros(1 << (bits - 3), dtype=np.uint8)
 
 
-def identify(frame: pl.DataFrame, columns: list[str]) -> pl.Series:
+def identify(frame: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
     """Give each row of ``frame`` a 128-bit identity over ``columns``, the same on every machine and in every version.
 
     Each cell's XXH3 times an odd constant's power by place: cheap, stable, no text is put together. Null where all of the
     cells are null.
     """
+    return each_cell(frame, columns).select(together(columns).alias("identity")).to_series()
+
+
+def each_cell(frame: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """Hash each cell: what :func:`together` makes identities of, over as many choices of columns as wanted."""
+    return frame.select(plh.col(column).nchash.xxh3_128() for column in columns)
+
+
+def together(columns: Sequence[str | None]) -> pl.Expr:
+    """Put the hashes of a row's cells together; a column of ``None`` counts as one of blanks."""
     total = pl.lit(len(columns), dtype=pl.UInt128)
     for column in columns:
-        total = total * _ODD + plh.col(column).nchash.xxh3_128().fill_null(0)
-    blank = pl.all_horizontal(pl.col(columns).is_null())
-    return frame.select(pl.when(~blank).then(total).alias("identity")).to_series()
+        total = total * _ODD + (pl.col(column).fill_null(0) if column is not None else 0)
+    there = [pl.col(column).is_not_null() for column in columns if column is not None]
+    return pl.when(pl.any_horizontal(there)).then(total) if there else pl.lit(None, dtype=pl.UInt128)
 
 
 def split(rows: pl.Series) -> Keys:

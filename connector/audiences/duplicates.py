@@ -80,15 +80,15 @@ class Duplicates:
         self._cells = DigestSet()
         self._ids = DigestSet()
 
-    def firsts(self, hashed: Hashed, profiles: pl.Series, columns: list[str]) -> pl.Series:
+    def firsts(self, hashed: Hashed, profiles: pl.Series) -> pl.Series:
         """Tell per row whether it is the first of its kind, and remember those that are.
 
         Args:
-            hashed: Rows in source order; further rows of a profile stand together.
+            hashed: Rows in source order, with their identities; further rows of a profile stand together. ``EXTERN_ID`` is
+                looked at if it is there.
             profiles: Which profile each row belongs to.
-            columns: The hashed columns; ``EXTERN_ID`` is looked at if it is there.
         """
-        cells = split(identify(hashed, columns))
+        cells = split(hashed["cells"])
         first = ~self._cells.find(cells)
         ids = split(identify(hashed, ["EXTERN_ID"])) if "EXTERN_ID" in hashed.columns else None
         if ids is not None:
@@ -108,7 +108,7 @@ class Duplicates:
 class NoDuplicates(Duplicates):
     """Lets everybody through: who is to be taken out is taken out, however often they stand there."""
 
-    def firsts(self, hashed: Hashed, profiles: pl.Series, columns: list[str]) -> pl.Series:  # noqa: ARG002
+    def firsts(self, hashed: Hashed, profiles: pl.Series) -> pl.Series:  # noqa: ARG002
         """Tell that every row is the first of its kind."""
         return pl.repeat(True, hashed.height, eager=True, dtype=pl.Boolean)
 

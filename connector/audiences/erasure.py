@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from connector.audiences.batch import batches, json_rows
+from connector.audiences.batch import batches
 from connector.audiences.digest_set import DigestSet, identify
 from connector.audiences.ledger_rows import MASK_ORDER, SEVERAL, hex_digests, identities_of, kept_codes
 from connector.audiences.removals import Removal, concat_removals
@@ -82,7 +82,7 @@ class Erasure:
             before_batch=self.before_batch,
             stop=self.stop,
         )
-        outcome = upload.send(batches(iter([json_rows(removal.rows, removal.schema)]), removal.schema))
+        outcome = upload.send(batches([removal.rows], removal.schema))
         self.removed += outcome.rows - outcome.missing
         return outcome.rows - outcome.missing == removal.rows.height
 

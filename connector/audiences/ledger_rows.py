@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from connector.audiences.digest_set import identify
+from connector.audiences.digest_set import each_cell, together
 from connector.audiences.packing import pack, unpack, word_names
+from connector.hashing import Hashed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
-    from connector.hashing import Hashed
 
 SEVERAL: Final = {"EMAIL": ("EMAIL", "EMAIL2", "EMAIL3"), "PHONE": ("PHONE", "PHONE2", "PHONE3")}
 MASK_ORDER: Final = (
@@ -27,6 +27,7 @@ MASK_ORDER: Final = (
     "LOOKALIKE_VALUE", "DATA_PROCESSING_OPTIONS",
 )  # fmt: skip
 NAMES_AND_ADDRESS: Final = ("FN", "LN", "FI", "GEN", "DOBY", "DOBM", "DOBD", "CT", "ST", "ZIP", "COUNTRY")
+IDENTITIES: Final = ("cells", "rest")  # columns of a frame of rows beside its keys: see :func:`with_identities`
 _MOST_ROWS: Final = 5  # of one profile: three e-mails and three phones, the first of each in one row
 _LOWER: Final = pl.lit(2**64, dtype=pl.UInt128)
 
@@ -37,19 +38,19 @@ def ledger_rows(
     """Make one ledger row per profile from the rows that are about to be sent.
 
     Args:
-        hashed: The rows; a profile's main row first, its extra rows right behind it.
+        hashed: The rows, with their identities; a profile's main row first, its extra rows right behind it.
         profiles: Which profile each row is of, ascending.
         prints: The profiles' fingerprints, one row for each distinct profile, in the same order.
         hashed_codes: The columns that hold digests.
         sent: Today.
     """
-    table = hashed.with_columns(profiles.alias("profile"), identify(hashed, list(hashed_codes)).alias("cells"))
+    table = hashed.with_columns(profiles.alias("profile"))
     first = profiles != profiles.shift(1)
     main = table.filter(first.fill_null(value=True))
     extra = table.height > main.height
     no_id = pl.lit(None, dtype=pl.String)
     return pl.DataFrame([prints["high"], prints["low"], *_halves(main["cells"], "cells")]).with_columns(
-        rest_of(main).alias("rest"),
+        main["rest"],
         (main["EXTERN_ID"] if "EXTERN_ID" in main.columns else no_id).alias("external_id"),
         _mask(main),
         _rows(table) if extra else pl.lit(1, dtype=pl.UInt8).alias("rows"),
@@ -91,13 +92,22 @@ def digest_identity(digests: pl.Series) -> pl.Series:
     return frame.select((first * _LOWER + second).alias("identity")).to_series()
 
 
+def with_identities(hashed: Hashed, hashed_codes: Sequence[str]) -> Hashed:
+    """Add to each row what it is known again by: ``cells``, 128 bits over all digests, and ``rest``, over names and address.
+
+    ``rest`` is 64 bits, the same whichever of these keys are mapped, null where all are blank.
+    """
+    each = each_cell(hashed, hashed_codes)
+    rest = [code if code in hashed_codes else None for code in NAMES_AND_ADDRESS]
+    upper = (pl.col("rest") // _LOWER).cast(pl.UInt64)
+    known = each.select(together(hashed_codes).alias("cells"), together(rest).alias("rest")).with_columns(upper)
+    return Hashed(hashed.with_columns(known.get_columns()))
+
+
 def rest_of(hashed: pl.DataFrame) -> pl.Series:
-    """Give 64 bits of the identity of names and address, whichever of these keys are mapped; null where all are blank."""
+    """Give the identity of names and address, as :func:`with_identities` does."""
     there = [code for code in NAMES_AND_ADDRESS if code in hashed.columns]
-    if not there:
-        return pl.repeat(None, hashed.height, dtype=pl.UInt64, eager=True)
-    absent = [pl.lit(None, pl.String).alias(code) for code in NAMES_AND_ADDRESS if code not in there]
-    return _halves(identify(hashed.select(*there, *absent), list(NAMES_AND_ADDRESS)), "rest")[0]
+    return with_identities(Hashed(hashed.select(there)), there)["rest"]
 
 
 def hex_digests(rows: pl.DataFrame, code: str) -> pl.Series:

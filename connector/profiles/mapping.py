@@ -15,7 +15,7 @@ from pydantic import AliasChoices, BaseModel, Field, create_model, model_validat
 from connector.config import Words
 from connector.errors import ConfigError, did_you_mean
 from connector.profiles.match_keys import MATCH_KEYS
-from connector.profiles.normalise import Settings, normalise
+from connector.profiles.normalise import Normaliser, Settings
 from connector.profiles.words import consent_given
 from connector.yaml_file import Place, StrictModel, read_yaml
 
@@ -144,13 +144,17 @@ class Mapping:
         }[self.key_identifier]
         return values.select(rule.alias("identified")).to_series()
 
-    def keys_of(self, frame: pl.DataFrame) -> Keys:
-        """Turn a raw frame (text columns named by attribute) into clean keys; never raises for a value."""
+    def keys_of(self, frame: pl.DataFrame, normaliser: Normaliser | None = None) -> Keys:
+        """Turn a raw frame (text columns named by attribute) into clean keys; never raises for a value.
+
+        ``normaliser``: one of these settings that is kept for all frames of a run is faster.
+        """
+        normaliser = normaliser or Normaliser(self.settings)
         several = [code for code in SEVERAL if self._has_several(code, frame)]
         raw = frame.select(self._raw(code, attribute) for code, attribute in self.attributes.items())
-        longs = {code: self._values_of(code, frame, raw) for code in several}
+        longs = {code: self._values_of(code, frame, raw, normaliser) for code in several}
         raw = raw.with_columns(longs[code].chosen for code in several)
-        values = normalise(raw, self.settings).with_columns(longs[code].first for code in several)
+        values = normaliser.of(raw).with_columns(longs[code].first for code in several)
         rows = pl.int_range(0, frame.height, dtype=pl.UInt32, eager=True).alias(ROW)
         values = values.insert_column(0, rows)
         extra = [
@@ -175,7 +179,7 @@ class Mapping:
         lists = any(frame.schema[column] == pl.List for column in attribute.columns)
         return lists or len(attribute.columns) > 1 or attribute.separator is not None
 
-    def _values_of(self, code: str, frame: pl.DataFrame, raw: pl.DataFrame) -> _Values:
+    def _values_of(self, code: str, frame: pl.DataFrame, raw: pl.DataFrame, normaliser: Normaliser) -> _Values:
         """Normalise every value a profile has for ``code`` and keep the first three that differ."""
         attribute = self.attributes[code]
         parts = [
@@ -184,7 +188,7 @@ class Mapping:
         ]
         long = pl.concat(parts).sort(ROW, "order", maintain_order=True)
         context = {"COUNTRY": raw["COUNTRY"][long[ROW]]} if "COUNTRY" in raw.columns else {}
-        clean = normalise(pl.DataFrame({code: long["value"], **context}), self.settings)[code]
+        clean = normaliser.of(pl.DataFrame({code: long["value"], **context}))[code]
         good = (
             long.select(ROW, clean)
             .drop_nulls(code)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from connector.memo import Memo
 from connector.profiles.cleaning import (
     BEYOND_ASCII,
     BLANK_WORDS,
@@ -23,16 +24,55 @@ from connector.profiles.rules import Rule, Settings, rule_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["Settings", "normalise", "reasons"]
+__all__ = ["Normaliser", "Settings", "normalise", "reasons"]
 
 _CELL, _CLEANED, _VALUE = "cell", "cleaned", "value"
 READ_IN_A_COUNTRY = frozenset({"PHONE", "ST", "ZIP"})
 """Keys whose rule asks for the row's country (principle 2)."""
-MOST_DISTINCT = 0.6
-"""Share of distinct cells beyond which looking each up costs more than working it out."""
 SHORTEST_DIGEST = 32
 """Hex digits of an MD5."""
 _PARTS = {"DOBY": (0, 4), "DOBM": (4, 2), "DOBD": (6, 2)}
+
+
+class Normaliser:
+    """The rules under one mapping's settings. Values that come often are worked out once in its life, by any thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._memos: dict[str, Memo] = {}
+        self._default = check_country(settings.default_country)
+
+    def of(self, raw: pl.DataFrame) -> pl.DataFrame:
+        """Turn raw attributes into match keys, ready to be hashed; as :func:`normalise` does."""
+        countries = self.countries(raw)
+        values = {code: self._values_of(code, raw[code], countries) for code in raw.columns}
+        for code, (start, length) in _PARTS.items() if "DOB" in values else ():
+            part = values["DOB"].str.slice(start, length)
+            values[code] = values[code].fill_null(part) if code in values else part
+        return pl.DataFrame({code: values[code] for code in WIRE_ORDER if code in values})
+
+    def countries(self, raw: pl.DataFrame) -> pl.Series:
+        """Say in which country each row is read, beside the columns of a raw frame."""
+        if "COUNTRY" not in raw.columns or READ_IN_A_COUNTRY.isdisjoint(raw.columns):
+            return pl.repeat(self._default, raw.height, dtype=pl.String, eager=True).alias(COUNTRY)
+        memo = self._memo("in force", lambda cells: countries_in_force(cells[_CELL], self._default))
+        named = memo.of(pl.DataFrame({_CELL: raw["COUNTRY"]}))
+        return named.zip_with(raw["COUNTRY"].is_not_null(), pl.Series([self._default], dtype=pl.String)).alias(COUNTRY)
+
+    def _values_of(self, code: str, raw: pl.Series, countries: pl.Series) -> pl.Series:
+        rule = rule_of(code, self.settings)
+        cells = pl.DataFrame({_CELL: raw, COUNTRY: countries})
+        if rule.few:
+            key = [_CELL, COUNTRY] if code in READ_IN_A_COUNTRY else [_CELL]
+            return self._memo(code, lambda different: _worked_out(different, rule)).of(cells.select(key))
+        values = _worked_out(cells, rule)
+        if code == "LOOKALIKE_VALUE" and self.settings.blank_value_is_zero:
+            blank = prepare(cells, rule).select(is_silent(pl.col(_CLEANED), rule)).to_series()
+            return values.zip_with(~blank, pl.Series(["0"]))
+        return values
+
+    def _memo(self, code: str, work: Callable[[pl.DataFrame], pl.Series]) -> Memo:
+        return self._memos.get(code) or self._memos.setdefault(code, Memo(work))
 
 
 def normalise(raw: pl.DataFrame, settings: Settings) -> pl.DataFrame:
@@ -50,12 +90,7 @@ def normalise(raw: pl.DataFrame, settings: Settings) -> pl.DataFrame:
     Raises:
         ConfigError: The settings hold a date format or a country that does not exist.
     """
-    countries = country_column(raw, settings)
-    values = {code: _values_of(code, raw[code], countries, settings) for code in raw.columns}
-    for code, (start, length) in _PARTS.items() if "DOB" in values else ():
-        part = values["DOB"].str.slice(start, length)
-        values[code] = values[code].fill_null(part) if code in values else part
-    return pl.DataFrame({code: values[code] for code in WIRE_ORDER if code in values})
+    return Normaliser(settings).of(raw)
 
 
 def reasons(raw: pl.DataFrame, values: pl.DataFrame, settings: Settings) -> pl.DataFrame:
@@ -69,40 +104,16 @@ def reasons(raw: pl.DataFrame, values: pl.DataFrame, settings: Settings) -> pl.D
     Returns:
         The columns and height of ``values``: null beside a value, else one of the closed list of reasons.
     """
-    countries = country_column(raw, settings)
+    countries = Normaliser(settings).countries(raw)
     return values.select(
         _reasons_of(code if code in raw.columns else "DOB", raw, values[code], countries, settings).alias(code)
         for code in values.columns
     )
 
 
-def country_column(raw: pl.DataFrame, settings: Settings) -> pl.Series:
-    """Say in which country each row is read, beside the columns of a raw frame."""
-    default = check_country(settings.default_country)
-    if "COUNTRY" in raw.columns and not READ_IN_A_COUNTRY.isdisjoint(raw.columns):
-        return countries_in_force(raw["COUNTRY"], default)
-    return pl.repeat(default, raw.height, dtype=pl.String, eager=True).alias(COUNTRY)
-
-
-def _values_of(code: str, raw: pl.Series, countries: pl.Series, settings: Settings) -> pl.Series:
-    rule = rule_of(code, settings)
-    cells = pl.DataFrame({_CELL: raw, COUNTRY: countries})
-    if rule.few:
-        key = [_CELL, COUNTRY] if code in READ_IN_A_COUNTRY else [_CELL]
-        values = _once_each(cells, key, lambda distinct: _worked_out(distinct, rule))
-    else:
-        values = _worked_out(cells, rule)
-    if code == "LOOKALIKE_VALUE" and settings.blank_value_is_zero:
-        blank = prepare(cells, rule).select(is_silent(pl.col(_CLEANED), rule)).to_series()
-        return values.zip_with(~blank, pl.Series(["0"]))
-    return values
-
-
 def _once_each(cells: pl.DataFrame, key: list[str], work: Callable[[pl.DataFrame], pl.Series]) -> pl.Series:
-    """Work out every distinct cell once, where there are far fewer of them than rows."""
+    """Work out every different cell once."""
     distinct = cells.unique(key)
-    if distinct.height > MOST_DISTINCT * cells.height:
-        return work(cells)
     worked = distinct.select(*key, work(distinct).alias(_VALUE))
     return cells.join(worked, on=key, how="left", nulls_equal=True, maintain_order="left")[_VALUE]
 

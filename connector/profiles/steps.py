@@ -17,7 +17,7 @@ from connector.errors import ConfigError, did_you_mean
 from connector.hashing import hash_columns
 from connector.profiles.cleaning import Step, is_sha256
 from connector.profiles.match_keys import PLAIN, MatchKey, find_match_key, known_names
-from connector.profiles.normalise import country_column, normalise, prepare, reasons
+from connector.profiles.normalise import Normaliser, normalise, prepare, reasons
 from connector.profiles.places import COUNTRY
 from connector.profiles.rules import Settings, rule_of
 
@@ -160,7 +160,7 @@ def _explain_column(key: MatchKey, raw: pl.DataFrame, settings: Settings) -> lis
 def _steps_of(key: MatchKey, raw: pl.DataFrame, settings: Settings) -> list[tuple[StepTaken, ...]]:
     """Take a rule's steps one after the other and keep, row by row, those that changed the value."""
     rule = rule_of(key.meta, settings)
-    cells = pl.DataFrame({"cell": raw[key.meta], COUNTRY: country_column(raw, settings)})
+    cells = pl.DataFrame({"cell": raw[key.meta], COUNTRY: Normaliser(settings).countries(raw)})
     first, _ = _traced(cells, rule.first)
     prepared = prepare(cells, rule)
     if key.meta == "PHONE":

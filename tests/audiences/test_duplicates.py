@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from connector.audiences.digest_set import DigestSet, identify
 from connector.audiences.duplicates import Duplicates
+from connector.audiences.ledger_rows import with_identities
 from connector.hashing import Hashed
 
 Row = tuple[int, str | None, str | None, str]
@@ -39,7 +40,7 @@ def firsts(rows: list[Row], frame_sizes: list[int]) -> list[bool]:
             schema={"EXTERN_ID": pl.String, "EMAIL": pl.String, "FN": pl.String},
         )
         profiles = pl.Series([r[0] for r in part], dtype=pl.UInt32)
-        verdicts += duplicates.firsts(Hashed(hashed), profiles, ["EMAIL", "FN"]).to_list()
+        verdicts += duplicates.firsts(with_identities(Hashed(hashed), ["EMAIL", "FN"]), profiles).to_list()
         start = end
     return verdicts
 

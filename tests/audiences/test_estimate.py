@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from connector.audiences.batch import Batch, json_rows
+from connector.audiences.batch import Batch
 from connector.audiences.estimate import Load, most_rows_to_replace, plan_for, seconds_per_call
 from connector.hashing import Hashed
 
@@ -27,9 +27,7 @@ def run(batches: int, seconds: float) -> dict[str, object]:
 
 def test_bytes_are_those_of_the_bodies():
     rows = hashed(10_000)
-    body = Batch(("EMAIL",), json_rows(rows, ("EMAIL",))).body(
-        {"session_id": 1, "batch_seq": 1, "last_batch_flag": True}
-    )
+    body = Batch(("EMAIL",), rows).body({"session_id": 1, "batch_seq": 1, "last_batch_flag": True})
     plan = plan_for([load_of(10_000)], limited=False, seconds_per_call=None, least=0)
     assert plan.calls == 1
     assert plan.bytes == pytest.approx(sum(map(len, body)), rel=0.001)

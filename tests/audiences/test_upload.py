@@ -18,6 +18,7 @@ from connector.audiences.graph import Graph
 from connector.audiences.pace import Pace
 from connector.audiences.upload import Outcome, Receipt, Upload
 from connector.errors import TransientError
+from connector.hashing import Hashed
 from connector.sandbox.server import running
 from tests.by_hand import digest_of, sha
 
@@ -32,8 +33,8 @@ def email(number: int) -> str:
     return sha(f"person{number}@example.com")
 
 
-def rows(count: int, first: int = 0) -> pl.Series:
-    return pl.Series([f'["{email(number)}"]' for number in range(first, first + count)])
+def rows(count: int, first: int = 0) -> Hashed:
+    return Hashed(pl.DataFrame({"EMAIL": [email(number) for number in range(first, first + count)]}))
 
 
 def small(count: int, size: int = 10) -> Iterator[Batch]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import stat
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -10,7 +12,6 @@ import polars as pl
 import pytest
 from pydantic import SecretStr
 
-from connector.audiences.batch import Batch
 from connector.audiences.bisection import MOST_REFUSALS
 from connector.audiences.graph import Graph
 from connector.audiences.upload import Receipt, Upload
@@ -233,6 +234,28 @@ def audience_id(people: Path, sandbox: dict[str, Any]) -> str:
     return str(audience["id"])
 
 
+@dataclass(frozen=True)
+class Lines:
+    """A batch of ready JSON rows, which may be such as no frame could hold."""
+
+    lines: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def body(self, session: dict[str, Any]) -> tuple[bytes]:
+        schema = ["EMAIL", "FN"]
+        text = json.dumps({"session": session, "payload": {"schema": schema, "data": "ROWS"}})
+        return (text.replace('"ROWS"', f"[{','.join(self.lines)}]").encode(),)
+
+    def first(self) -> Lines:
+        return Lines(self.lines[:1])
+
+    def halves(self) -> tuple[Lines, Lines]:
+        middle = len(self) // 2
+        return Lines(self.lines[:middle]), Lines(self.lines[middle:])
+
+
 def upload(sandbox: dict[str, Any], audience_id: str, lines: list[str]) -> tuple[Any, list[int], list[Receipt], int]:
     refused: list[int] = []
     receipts: list[Receipt] = []
@@ -243,7 +266,7 @@ def upload(sandbox: dict[str, Any], audience_id: str, lines: list[str]) -> tuple
             graph, audience_id, account=sandbox["ad_account"], operation="add", in_flight=2,
             on_receipt=receipts.append, on_rows=settled.append, on_refused=refused.extend,
         )  # fmt: skip
-        batches = [Batch(("EMAIL", "FN"), pl.Series(lines[at : at + 1000])) for at in range(0, len(lines), 1000)]
+        batches = [Lines(tuple(lines[at : at + 1000])) for at in range(0, len(lines), 1000)]
         return sender.send(batches), refused, receipts, settled[-1]
 
 
