@@ -1,11 +1,15 @@
 """A growing set of rows, held as 96 bits each: who was seen already, who must never leave.
 
-Takes identities of digests and ids only. A table of marks, one bit a place, tells most strangers at one look; the rest is
-looked up in sorted runs that are merged eight at a time, as a log-structured tree does.
+Takes identities of digests and ids only. A table of marks, three bits a row, tells strangers from the rest at one look; the
+rest is looked up in sorted runs that are merged eight at a time, as a log-structured tree does.
 """
 
 from __future__ import annotations
 
+import mmap
+import secrets
+import tempfile
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -18,25 +22,30 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Keys = tuple["NDArray[np.uint64]", "NDArray[np.uint32]", "NDArray[np.bool_]"]
+Run = tuple["NDArray[np.uint64]", "NDArray[np.uint32]"]
 
 _ODD: Final = pl.lit(0x9E3779B97F4A7C15F39CC0605CEDC835, dtype=pl.UInt128)  # the golden ratio's first 128 bits
 _LOWER: Final = pl.lit(2**64, dtype=pl.UInt128)
 _FAN: Final = 8  # runs of a size are merged when there are this many of them
-_SPARSE: Final = 6  # places in the table of marks for each member, at least
+_SPARSE: Final = (
+    10  # places in the table of marks for each member, at least: then less than 2 % of strangers are looked up
+)
 _FIRST_BITS: Final = 16
-_MOST_BITS: Final = 27  # 16 MB: enough for twenty million; beyond that more strangers are looked up
+_MOST_BITS: Final = 31
+_GIVE_BACK: Final[int | None] = getattr(mmap, "MADV_DONTNEED", None)
+_AT_ONCE: Final = 1 << 16  # rows to mark at a time
 
 
 class DigestSet:
     """A set of identities. A false hit needs two that share 96 bits: 1 in 10^15 for ten million rows."""
 
     def __init__(self) -> None:
-        self._runs: list[tuple[NDArray[np.uint64], NDArray[np.uint32]]] = []
+        self._runs: list[Run] = []
         self._bits = _FIRST_BITS
         self._marks = _no_marks(self._bits)
 
     def __len__(self) -> int:
-        return sum(len(run[0]) for run in self._runs)
+        return sum(len(run[0]) for run in self._all_runs())
 
     def contains(self, rows: pl.Series) -> pl.Series:
         """Tell for each of ``rows`` (identities from :func:`identify`) whether it is in the set; null is not."""
@@ -49,9 +58,9 @@ class DigestSet:
     def find(self, keys: Keys) -> NDArray[np.bool_]:
         """As :meth:`contains`, for identities that are split already."""
         first, second, present = keys
-        places = self._places(first)
-        marked = (self._marks[places >> 3] >> (places & 7).astype(np.uint8)) & 1
-        found: NDArray[np.bool_] = present & marked.astype(bool)
+        found = present.copy()
+        for places in self._places(first, second):
+            found &= ((self._marks[places >> 3] >> (places & 7).astype(np.uint8)) & 1).astype(bool)
         asked = np.flatnonzero(found)
         if len(asked):
             order = asked[np.argsort(first[asked])]  # sorted look-ups walk a run in one direction
@@ -67,16 +76,22 @@ class DigestSet:
             return
         run = first[order], second[order]
         self._runs.append(run)
-        self._mark(run[0])
+        self._mark(run)
         self._merge()
         self._widen()
 
-    def _places(self, first: NDArray[np.uint64]) -> NDArray[np.int64]:
-        return (first >> np.uint64(64 - self._bits)).astype(np.int64)
+    def _all_runs(self) -> list[Run]:
+        return self._runs
 
-    def _mark(self, keys: NDArray[np.uint64]) -> None:
-        """Set the marks of sorted keys: those that share a byte stand together and are put together first."""
-        places = self._places(keys)
+    def _places(self, first: NDArray[np.uint64], second: NDArray[np.uint32]) -> list[NDArray[np.int64]]:
+        """Name three places of each row in the table of marks."""
+        bits, low = self._bits, (1 << self._bits) - 1
+        upper, lower = first >> np.uint64(64 - bits), (first >> np.uint64(64 - 2 * bits)) & np.uint64(low)
+        return [upper.astype(np.int64), lower.astype(np.int64), (second >> np.uint32(32 - bits)).astype(np.int64)]
+
+    def _mark(self, run: Run) -> None:
+        """Set the marks of some rows: those that share a byte are put together first."""
+        places = np.sort(np.concatenate(self._places(*run)))
         bits = np.left_shift(1, places & 7).astype(np.uint8)
         at = places >> 3
         starts = np.flatnonzero(np.concatenate([[True], at[1:] != at[:-1]]))
@@ -84,7 +99,7 @@ class DigestSet:
 
     def _look_up(self, first: NDArray[np.uint64], second: NDArray[np.uint32]) -> NDArray[np.bool_]:
         found = np.zeros(len(first), dtype=bool)
-        for keys, checks in self._runs:
+        for keys, checks in self._all_runs():
             at = np.searchsorted(keys, first)
             np.minimum(at, len(keys) - 1, out=at)
             found |= (keys[at] == first) & (checks[at] == second)
@@ -96,18 +111,71 @@ class DigestSet:
             last = self._runs[-_FAN:]
             if len(last[0][0]) > _FAN * len(last[-1][0]):
                 return
-            keys = np.concatenate([run[0] for run in last])
-            order = np.argsort(keys, kind="stable")  # sorted pieces are merged, not sorted again
-            self._runs[-_FAN:] = [(keys[order], np.concatenate([run[1] for run in last])[order])]
+            self._runs[-_FAN:] = [_merged(last)]
 
     def _widen(self) -> None:
         """Make the table of marks larger when it grows full."""
         wanted = min(_MOST_BITS, (len(self) * _SPARSE).bit_length())
         if wanted > self._bits:
-            self._bits = min(_MOST_BITS, wanted + 2)
+            self._bits = min(_MOST_BITS, wanted + 1)
             self._marks = _no_marks(self._bits)
-            for keys, _ in self._runs:
-                self._mark(keys)
+            for keys, checks in self._all_runs():
+                for start in range(0, len(keys), _AT_ONCE):
+                    self._mark((keys[start : start + _AT_ONCE], checks[start : start + _AT_ONCE]))
+
+
+class SpillingSet(DigestSet):
+    """A set that keeps little more than its marks in memory: 2 to 4 bytes a row, however many millions there are.
+
+    The rest lies in files without a name, which are gone with the process. What stands there says nothing to anybody else:
+    it is multiplied by a secret number that only this process knows.
+    """
+
+    def __init__(self, most: int = 1 << 20) -> None:
+        """Begin; ``most`` rows stay in memory before they are written out."""
+        super().__init__()
+        self._most = most
+        self._secret = np.uint64(secrets.randbits(64) | 1)
+        self._filed: list[Run] = []
+        self._maps: list[mmap.mmap] = []
+
+    def find(self, keys: Keys) -> NDArray[np.bool_]:
+        """As :meth:`DigestSet.find`."""
+        return super().find((keys[0] * self._secret, keys[1], keys[2]))
+
+    def put(self, keys: Keys) -> None:
+        """As :meth:`DigestSet.put`."""
+        super().put((keys[0] * self._secret, keys[1], keys[2]))
+        if sum(len(run[0]) for run in self._runs) >= self._most:
+            with suppress(OSError):  # no room on the disk: it stays in memory, and the next time may be better
+                self._filed.append(self._written(_merged(self._runs)))
+                self._runs = []
+
+    def _all_runs(self) -> list[Run]:
+        return [*self._filed, *self._runs]
+
+    def _look_up(self, first: NDArray[np.uint64], second: NDArray[np.uint32]) -> NDArray[np.bool_]:
+        found = super()._look_up(first, second)
+        for pages in self._maps:
+            if _GIVE_BACK is not None:  # the few that were touched, to the system
+                pages.madvise(_GIVE_BACK)
+        return found
+
+    def _written(self, run: Run) -> Run:
+        with tempfile.TemporaryFile(prefix="connector-") as file:
+            for column in run:
+                file.write(column.data)
+            file.flush()
+            pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._maps.append(pages)
+        count = len(run[0])
+        return np.frombuffer(pages, np.uint64, count), np.frombuffer(pages, np.uint32, count, offset=8 * count)
+
+
+def _merged(runs: list[Run]) -> Run:
+    keys = np.concatenate([run[0] for run in runs])
+    order = np.argsort(keys, kind="stable")  # sorted pieces are merged, not sorted again
+    return keys[order], np.concatenate([run[1] for run in runs])[order]
 
 
 def _no_marks(bits: int) -> NDArray[np.uint8]:

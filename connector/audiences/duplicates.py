@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 import polars as pl
 
-from connector.audiences.digest_set import DigestSet, identify, split
+from connector.audiences.digest_set import DigestSet, SpillingSet, identify, split
 from connector.audiences.ledger_rows import cells_names
 
 if TYPE_CHECKING:
@@ -77,8 +77,8 @@ class Duplicates:
 
     def __init__(self, unchanged: Unchanged | None = None) -> None:
         self._unchanged = unchanged
-        self._cells = DigestSet()
-        self._ids = DigestSet()
+        self._cells = SpillingSet()
+        self._ids = SpillingSet()
 
     def firsts(self, hashed: Hashed, profiles: pl.Series) -> pl.Series:
         """Tell per row whether it is the first of its kind, and remember those that are.

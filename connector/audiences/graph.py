@@ -52,7 +52,10 @@ _LAG_TRIES: Final = 2  # and so often
 
 
 class _Pieces(httpx.SyncByteStream):
-    """A body for the socket, in pieces; knows whether all of it was handed over."""
+    """A body for the socket, in pieces, once; knows whether all of it was handed over, and keeps nothing of it then.
+
+    Many requests wait for their answers at once, and a body may have eight megabytes.
+    """
 
     def __init__(self, body: Body) -> None:
         parts = body if isinstance(body, tuple) else (body,)
@@ -61,8 +64,8 @@ class _Pieces(httpx.SyncByteStream):
         self.sent = False
 
     def __iter__(self) -> Iterator[bytes]:
-        self.sent = False
-        for view in self._views:
+        while self._views:
+            view = self._views.pop(0)
             for at in range(0, len(view), _PIECE):
                 yield bytes(view[at : at + _PIECE])
         self.sent = True
@@ -313,10 +316,11 @@ class Graph:
     def _exchange(self, request: Request, account: str | None) -> _Answer:
         """Send one request and read its answer, once."""
         body = request.body() if callable(request.body) else request.body
-        stream = _Pieces(b"" if body is None else body)
+        has_body, stream = body is not None, _Pieces(b"" if body is None else body)
+        del body
         url = address_of(self._origin, self._version, request.path, {**request.params, **self._credentials.params})
         headers = {"Host": self._origin.netloc, **dict(_HEADERS), **self._credentials.headers}
-        if body is not None:
+        if has_body:
             headers |= {"Content-Type": "application/json", "Content-Length": str(stream.length)}
         message = httpx.Request(
             request.method,
@@ -340,7 +344,7 @@ class Graph:
             self._on_headers(response.headers)
         outcome = read_answer(content, response.status_code, address_length=len(url))
         if isinstance(outcome, dict):
-            upload = request.call.seconds if request.divisible and body is not None else None
+            upload = request.call.seconds if request.divisible and has_body else None
             self.pace.observe(response.headers, account, seconds=upload, size=stream.length)
         return outcome, response.headers
 

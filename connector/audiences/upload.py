@@ -7,6 +7,7 @@ because ``num_received`` and ``num_invalid_entries`` are totals of the session, 
 from __future__ import annotations
 
 import itertools
+import os
 import secrets
 import threading
 import time
@@ -101,6 +102,9 @@ class Upload:
         self._stop = stop or threading.Event()
         self._clock = clock
         self._lock = threading.Lock()
+        self._writing = threading.Semaphore(
+            os.cpu_count() or 1
+        )  # a body takes three times its size while it is written
         self._session = _Session(_session_id(), clock())
         self._totals: dict[int, tuple[int, int]] = {}  # received and invalid of each session
         self._rows = self._refused = self._repeated = 0
@@ -209,7 +213,8 @@ class Upload:
             nonlocal size, number
             # Where the last batch may have arrived, its session is closed: adding and removing go on in a new one.
             number = self._numbered(number, anew=last and call.uncertain)
-            finished = batch.body({"session_id": number[0], "batch_seq": number[1], "last_batch_flag": last})
+            with self._writing:
+                finished = batch.body({"session_id": number[0], "batch_seq": number[1], "last_batch_flag": last})
             size = sum(map(len, finished))
             return finished
 

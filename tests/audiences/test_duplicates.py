@@ -1,13 +1,21 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.audiences.digest_set import DigestSet, identify
+from connector.audiences.digest_set import DigestSet, SpillingSet, identify, split
 from connector.audiences.duplicates import Duplicates
 from connector.audiences.ledger_rows import with_identities
 from connector.hashing import Hashed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
 
 Row = tuple[int, str | None, str | None, str]
 
@@ -74,14 +82,43 @@ def test_equal_rows_without_an_id_beside_others_with_one_are_found() -> None:
     assert firsts(rows, [4]) == [True, True, False, True]
 
 
-@given(st.lists(st.lists(st.integers(0, 50), max_size=20), max_size=12))
-def test_a_digest_set_holds_just_what_was_added(parts: list[list[int]]) -> None:
-    digests, plain = DigestSet(), set()
+@pytest.mark.parametrize("make", [DigestSet, lambda: SpillingSet(most=9)])
+@given(parts=st.lists(st.lists(st.integers(0, 50), max_size=20), max_size=12))
+def test_a_digest_set_holds_just_what_was_added(make: Callable[[], DigestSet], parts: list[list[int]]) -> None:
+    digests, plain = make(), set()
     for part in parts:
         rows = identify(pl.DataFrame({"cell": [str(n) for n in part]}, schema={"cell": pl.String}), ["cell"])
         assert digests.contains(rows).to_list() == [n in plain for n in part]
         digests.add(rows)
         plain |= set(part)
+
+
+def test_a_set_of_many_keeps_only_marks_in_memory_and_forgets_nobody() -> None:
+    some, others = (identify(pl.DataFrame({"n": [f"{n}{which}" for n in range(30_000)]}), ["n"]) for which in "ab")
+    digests = SpillingSet(most=10_000)
+    for start in range(0, 30_000, 5_000):
+        digests.add(some.slice(start, 5_000))
+    assert len(digests) == 30_000
+    assert digests._runs == []
+    assert digests.contains(some).all()
+    assert not digests.contains(others).any()
+
+
+def test_what_is_written_out_is_no_identity(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[np.ndarray] = []
+    monkeypatch.setattr(SpillingSet, "_written", lambda _, run: written.append(run[0]) or run)
+    rows = identify(pl.DataFrame({"n": ["4711", "4712"]}), ["n"])
+    SpillingSet(most=1).add(rows)
+    assert len(written) == 1
+    assert not set(written[0].tolist()) & set(split(rows)[0].tolist())
+
+
+def test_a_full_disk_keeps_it_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", "/nowhere/at/all")
+    digests = SpillingSet(most=1)
+    rows = identify(pl.DataFrame({"n": ["4711", "4712"]}), ["n"])
+    digests.add(rows)
+    assert digests.contains(rows).all()
 
 
 def test_an_identity_depends_on_place_and_value_and_is_null_for_nothing() -> None:
