@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from connector.profiles.segments import Segment
     from connector.state import Destination, State
 
-IN_FLIGHT = 16
+IN_FLIGHT = 32
 GIGABYTE = 1_000_000_000
 LEAST_ROWS, MOST_ROWS = 4_096, 65_536  # of a frame
 

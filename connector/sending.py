@@ -5,7 +5,11 @@ Joins prepared rows, ledger and upload; counts what Meta answered. Sees hashes a
 
 from __future__ import annotations
 
+import math
+import time
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +18,7 @@ import polars as pl
 from connector.audiences.batch import batches
 from connector.audiences.ledger_rows import ledger_rows
 from connector.audiences.upload import Receipt, Upload
+from connector.errors import ConnectorError
 from connector.hashing import Hashed
 from connector.preparation import Prepared
 from connector.profiles.fingerprints import Fingerprints
@@ -34,6 +39,7 @@ if TYPE_CHECKING:
     from connector.report import Tally
     from connector.state import Destination, State
 
+NOTE_EVERY = 0.2  # seconds
 PART_ROWS = 50_000  # rows to gather before they are entered: each part costs two syncs to disk and one to the database
 
 
@@ -44,6 +50,41 @@ class _Part:
     part: int
     ends: NDArray[np.int64]
     numbers: pl.Series
+
+
+@dataclass(slots=True)
+class _Notes:
+    """What is to be written down of acknowledgements: at once, but when they come fast, several together.
+
+    Written to the end when the block is left, however that happens. What a crash loses is sent again, which does no harm.
+    """
+
+    record: Callable[[list[dict[str, int]]], None]
+    hold: Callable[[int], None] = lambda _: None
+    receipts: list[Receipt] = field(default_factory=list)
+    _rows: int = 0
+    _written_at: float = -math.inf
+
+    def settled(self, rows: int) -> None:
+        """Take note that so many rows, from the first on, are acknowledged."""
+        self._rows = rows
+        if time.monotonic() - self._written_at >= NOTE_EVERY:
+            self._write()
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Write down the last ones; when the run fails already, as well as can be."""
+        with suppress(ConnectorError) if kind is not None else nullcontext():
+            self._write()
+
+    def _write(self) -> None:
+        self._written_at = time.monotonic()
+        written = len(self.receipts)
+        self.record([receipt.counts() for receipt in self.receipts])
+        del self.receipts[:written]
+        self.hold(self._rows)
 
 
 @dataclass(slots=True)
@@ -74,13 +115,8 @@ class Sender:
     ) -> None:
         """Send rows to add; each is in the ledger before it leaves. With ``limit``, the rest is read and counted only."""
         rows = self._entered(self._cut(prepared, limit), ledger)
-        outcome = self._upload(
-            "replace" if replace else "add",
-            rows,
-            schema,
-            on_rows=lambda n: self._hold(ledger, n),
-            on_refused=lambda places: self._refuse(ledger, places),
-        )
+        refuse = lambda places: self._refuse(ledger, places)  # noqa: E731
+        outcome = self._upload("replace" if replace else "add", rows, schema, ledger, refuse)
         if outcome.missing:
             ledger.doubt_this_run()
         invalid = min(outcome.invalid, outcome.rows - outcome.missing)
@@ -101,33 +137,28 @@ class Sender:
         operation: Operation,
         rows: Iterator[Hashed],
         schema: tuple[str, ...],
-        on_rows: Callable[[int], None] = lambda _: None,
+        ledger: Ledger | None = None,
         on_refused: Callable[[list[int]], None] = lambda _: None,
     ) -> Outcome:
+        notes = _Notes(partial(self.state.record_batches, self.run_id, operation))
+        if ledger is not None:
+            notes.hold = partial(self._hold, ledger)
         upload = Upload(
             self.graph,
             str(self.destination.audience_id),
             account=self.destination.ad_account,
             operation=operation,
             in_flight=self.in_flight,
-            on_receipt=lambda receipt: self._count(operation, receipt),
-            on_rows=on_rows,
+            on_receipt=lambda receipt: notes.receipts.append(self._counted(operation, receipt)),
+            on_rows=notes.settled,
             on_refused=on_refused,
             before_batch=self.before_batch,
             stop=self.stop,
         )
-        return upload.send(batches(rows, schema))
+        with notes:
+            return upload.send(batches(rows, schema))
 
-    def _count(self, operation: Operation, receipt: Receipt) -> None:
-        self.state.record_batch(
-            self.run_id,
-            operation=operation,
-            seq=receipt.seq,
-            session_id=receipt.session_id,
-            rows=receipt.rows,
-            size=receipt.size,
-            retried=receipt.retried,
-        )
+    def _counted(self, operation: Operation, receipt: Receipt) -> Receipt:
         self.tally.batches_sent += 1
         self.tally.batches_retried += receipt.retried
         self.tally.bytes_sent += receipt.size
@@ -136,6 +167,7 @@ class Sender:
         else:
             self.tally.added += receipt.rows
         self.tell("removing" if operation == "remove" else "sending")
+        return receipt
 
     def _cut(self, prepared: Iterable[Prepared], limit: int | None) -> Iterator[Prepared]:
         """Let through at most ``limit`` rows, and read on."""

@@ -112,9 +112,10 @@ class State:
         TransientError: the database does not answer.
     """
 
-    def __init__(self, engine: Engine, quick: Engine) -> None:
+    def __init__(self, engine: Engine, quick: Engine, *, keeps: bool = True) -> None:
         self._engine = engine
         self._quick = quick
+        self._keeps = keeps
 
     @classmethod
     def open(cls, url: str) -> Self:
@@ -130,6 +131,10 @@ class State:
             state.close()
             raise
         return state
+
+    def untouched(self) -> State:
+        """Give the same database to look at only: whatever is written through it is undone at once."""
+        return State(self._engine, self._quick, keeps=False)
 
     def close(self) -> None:
         """Give back every connection."""
@@ -154,6 +159,8 @@ class State:
                 if not durable and connection.dialect.name == "postgresql":
                     connection.execute(sa.text("SET LOCAL synchronous_commit TO off"))
                 yield connection
+                if not self._keeps:
+                    connection.rollback()
         except DBAPIError as error:
             kind = type(error.orig).__name__
             raise TransientError(
@@ -190,9 +197,7 @@ class State:
         if name not in known:
             add = f"Add it with: connector add destination {name} --ad-account act_… --new-audience TITLE"
             raise ConfigError(
-                f'no destination is named "{name}"',
-                code="destination.unknown",
-                hint=did_you_mean(name, known) or add,
+                f'no destination is named "{name}"', code="destination.unknown", hint=did_you_mean(name, known) or add
             )
         return known[name]
 
@@ -225,22 +230,12 @@ class State:
         with self.session() as connection:
             connection.execute(RUNS.update().where(RUNS.c.id == run_id).values(**values))
 
-    def record_batch(
-        self, run_id: str, *, operation: str, seq: int, session_id: int, rows: int, size: int, retried: int
-    ) -> None:
-        """Write down one acknowledged batch: counts only."""
-        values = {
-            "run_id": run_id,
-            "operation": operation,
-            "seq": seq,
-            "session_id": session_id,
-            "rows": rows,
-            "bytes": size,
-            "retried": retried,
-            "acknowledged_at": now(),
-        }
-        with self.session(durable=False) as connection:
-            connection.execute(BATCHES.insert().values(**values))
+    def record_batches(self, run_id: str, operation: str, counts: Sequence[dict[str, int]]) -> None:
+        """Write down acknowledged batches, counts only: ``seq``, ``session_id``, ``rows``, ``bytes`` and ``retried``."""
+        known = {"run_id": run_id, "operation": operation, "acknowledged_at": now()}
+        if counts:
+            with self.session(durable=False) as connection:
+                connection.execute(BATCHES.insert(), [{**known, **one} for one in counts])
 
     def batches(self, run_id: str) -> list[dict[str, Any]]:
         """The acknowledged batches of a run, in the order of their sequence numbers."""
@@ -272,9 +267,8 @@ class State:
         """Append a line to the hash chain; returns its hash. Source of the rule: access.md §7."""
         with self.session() as connection:
             _lock_for_writing(connection)
-            last = connection.execute(
-                sa.select(AUDIT.c.seq, AUDIT.c.hash).order_by(AUDIT.c.seq.desc()).limit(1)
-            ).first()
+            newest = sa.select(AUDIT.c.seq, AUDIT.c.hash).order_by(AUDIT.c.seq.desc()).limit(1)
+            last = connection.execute(newest).first()
             line = {
                 "seq": (last.seq if last else 0) + 1,
                 "at": now(),
@@ -345,7 +339,8 @@ def _make_private(path: Path) -> None:
     """Make the SQLite file and its folder, readable by their owner only."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.touch(mode=0o600)
+        if not path.exists():  # else it would look changed
+            path.touch(mode=0o600)
     except OSError as error:
         raise ConfigError(
             f"the state database cannot be made at {path}: {error.strerror}",

@@ -78,8 +78,9 @@ def test_a_run_and_its_batches_come_back_as_written(state_url: str) -> None:
     with State.open(state_url) as state:
         run = state.start_run(segment="s", destination="d", mode="add", audience_id="1")
         assert state.run(run.id).status == "running"
-        for seq in (2, 1):
-            state.record_batch(run.id, operation="add", seq=seq, session_id=2**53, rows=10, size=99, retried=0)
+        counts = {"session_id": 2**53, "rows": 10, "bytes": 99, "retried": 0}
+        state.record_batches(run.id, "add", [{"seq": seq, **counts} for seq in (2, 1)])
+        state.record_batches(run.id, "add", [])
         state.end_run(run.id, status="ok", report={"rows": {"added": 20}})
         ended = state.run(run.id[:15])
         assert (ended.status, ended.report, ended.error_code) == ("ok", {"rows": {"added": 20}}, None)

@@ -1,6 +1,6 @@
 """A growing set of rows, held as 96 bits each: who was seen already, who must never leave.
 
-Takes identities of digests and ids only. A table of marks, three bits a row, tells strangers from the rest at one look; the
+Takes identities of digests and ids only. A table of marks, two bits a row, tells strangers from the rest at one look; the
 rest is looked up in sorted runs that are merged eight at a time, as a log-structured tree does.
 """
 
@@ -28,9 +28,10 @@ _ODD: Final = pl.lit(0x9E3779B97F4A7C15F39CC0605CEDC835, dtype=pl.UInt128)  # th
 _LOWER: Final = pl.lit(2**64, dtype=pl.UInt128)
 _FAN: Final = 8  # runs of a size are merged when there are this many of them
 _SPARSE: Final = (
-    10  # places in the table of marks for each member, at least: then less than 2 % of strangers are looked up
+    10  # places in the table of marks for each member, at least: then at most 3 % of strangers are looked up
 )
 _FIRST_BITS: Final = 16
+_WIDE: Final = 24
 _MOST_BITS: Final = 31
 _GIVE_BACK: Final[int | None] = getattr(mmap, "MADV_DONTNEED", None)
 _AT_ONCE: Final = 1 << 16  # rows to mark at a time
@@ -84,18 +85,16 @@ class DigestSet:
         return self._runs
 
     def _places(self, first: NDArray[np.uint64], second: NDArray[np.uint32]) -> list[NDArray[np.int64]]:
-        """Name three places of each row in the table of marks."""
-        bits, low = self._bits, (1 << self._bits) - 1
-        upper, lower = first >> np.uint64(64 - bits), (first >> np.uint64(64 - 2 * bits)) & np.uint64(low)
-        return [upper.astype(np.int64), lower.astype(np.int64), (second >> np.uint32(32 - bits)).astype(np.int64)]
+        """Name two places of each row in the table of marks."""
+        upper, lower = first >> np.uint64(64 - self._bits), second >> np.uint32(32 - self._bits)
+        return [upper.astype(np.int64), lower.astype(np.int64)]
 
     def _mark(self, run: Run) -> None:
-        """Set the marks of some rows: those that share a byte are put together first."""
-        places = np.sort(np.concatenate(self._places(*run)))
-        bits = np.left_shift(1, places & 7).astype(np.uint8)
-        at = places >> 3
-        starts = np.flatnonzero(np.concatenate([[True], at[1:] != at[:-1]]))
-        self._marks[at[starts]] |= np.bitwise_or.reduceat(bits, starts)
+        """Set the marks of some rows, bit by bit of a byte: then it does no harm that many share one."""
+        for places in self._places(*run):
+            at, bits = places >> 3, (places & 7).astype(np.uint8)
+            for bit in range(8):
+                self._marks[at[bits == bit]] |= np.uint8(1 << bit)
 
     def _look_up(self, first: NDArray[np.uint64], second: NDArray[np.uint32]) -> NDArray[np.bool_]:
         found = np.zeros(len(first), dtype=bool)
@@ -117,7 +116,7 @@ class DigestSet:
         """Make the table of marks larger when it grows full."""
         wanted = min(_MOST_BITS, (len(self) * _SPARSE).bit_length())
         if wanted > self._bits:
-            self._bits = min(_MOST_BITS, wanted + 1)
+            self._bits = min(_MOST_BITS, wanted + (2 if wanted < _WIDE else 1))  # each time all are marked again
             self._marks = _no_marks(self._bits)
             for keys, checks in self._all_runs():
                 for start in range(0, len(keys), _AT_ONCE):

@@ -157,10 +157,14 @@ def _firsts_within(
 
 def _repeated(keys: NDArray[np.uint64], among: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Tell which of the chosen keys stand there more than once."""
-    places = np.flatnonzero(among)
-    order = places[np.argsort(keys[places])]
-    same = keys[order][1:] == keys[order][:-1]
     repeated = np.zeros(len(keys), dtype=bool)
+    places = np.flatnonzero(among)
+    chosen = keys[places]
+    in_order = np.sort(chosen)
+    if not (in_order[1:] == in_order[:-1]).any():  # almost always, and numbers alone are sorted in no time
+        return repeated
+    order = places[np.argsort(chosen)]
+    same = keys[order][1:] == keys[order][:-1]
     repeated[order[1:][same]] = True
     repeated[order[:-1][same]] = True
     return repeated

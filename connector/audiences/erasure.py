@@ -87,15 +87,7 @@ class Erasure:
         return outcome.rows - outcome.missing == removal.rows.height
 
     def _record(self, receipt: Receipt) -> None:
-        self.state.record_batch(
-            self.run_id,
-            operation="remove",
-            seq=receipt.seq,
-            session_id=receipt.session_id,
-            rows=receipt.rows,
-            size=receipt.size,
-            retried=receipt.retried,
-        )
+        self.state.record_batches(self.run_id, "remove", [receipt.counts()])
 
 
 def identifiers(found: list[Found]) -> Iterator[Removal]:

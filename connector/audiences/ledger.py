@@ -3,20 +3,21 @@
 Sees fingerprints, digests and ids, never attributes. Rows are entered before they are sent (``intend``) and confirmed when
 Meta acknowledged them (``hold``); members are marked before they are taken out (``leave``) and struck when Meta acknowledged
 that (``strike``). So what may be in the audience is never forgotten, and a run that was cut off is gone on with by running
-again. Files in ``ledger_files.py``, the book in ``ledger_book.py``.
+again. Files in ``ledger_files.py``, the book in ``ledger_book.py``, what a damaged one leaves in ``ledger_rescue.py``.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote
+from urllib.parse import unquote
 
 import numpy as np
 import polars as pl
 
-from connector.audiences.ledger_book import LedgerBook, Part, SliceRecord
+from connector.audiences.ledger_book import LedgerBook, Part, SliceRecord, folder_of, part_number, part_run
+from connector.audiences.ledger_rescue import left_by_crash, rescued
 from connector.audiences.ledger_rows import MASK_ORDER, identities_of, kept_codes
 from connector.audiences.members import LOADED, Members, Piece, read_members
 from connector.errors import SourceError, TransientError
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from connector.state import State
 
 _PRINT: Final = ("high", "low")
+_AGAIN_FORGOTTEN: Final = "the list of forgotten people is lost with it, so forget them again first."
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +69,10 @@ class Ledger:
         self._tidiness = tidiness or TIDY
         self._rows = [p for p in record.parts if p.kind == "rows"]
         self.members, self._starts = self._load()
-        self._waste = sum(p.rows for p in record.parts) - len(self.members)
+        self._waste = sum(p.rows for p in record.files) - len(self.members)
 
     def _load(self) -> tuple[Members, list[int]]:
-        parts = self._record.parts
+        parts = self._record.files
         frames = (self._read(p, LOADED if p.kind == "rows" else _PRINT) for p in parts)
         members, starts = read_members([Piece(p.kind, p.rows, p.held) for p in parts], frames)
         return members, [s for s, p in zip(starts, parts, strict=True) if p.kind == "rows"]
@@ -80,9 +82,19 @@ class Ledger:
         """Whose slice it is."""
         return self._record.segment
 
+    @property
+    def lost(self) -> int:
+        """How many rows stood in files that nobody could read: whoever of them left the segment, nobody knows any more."""
+        return self._record.lost
+
+    @property
+    def present(self) -> NDArray[np.bool_]:
+        """Tell who counts as in the audience: everybody but those whose removal was begun."""
+        return ~self.members.leaving
+
     def coverage(self) -> dict[str, float]:
-        """Give the share of the acknowledged members that have each key."""
-        masks = self.members.mask[self.members.held]
+        """Give the share of those in the audience that have each key."""
+        masks = self.members.mask[self.present]
         counts = {code: int(np.count_nonzero(masks & np.uint32(1 << bit))) for bit, code in enumerate(MASK_ORDER)}
         return {code: count / len(masks) for code, count in counts.items()} if len(masks) else {}
 
@@ -160,9 +172,9 @@ class Ledger:
 
     def finish(self) -> None:
         """End a run: write the slice anew when much of it is waste, and remove what a crash left lying."""
-        live = max(0, sum(p.rows for p in self._record.parts) - self._waste)
+        live = max(0, sum(p.rows for p in self._record.files) - self._waste)
         most = max(self._tidiness.waste * live, self._tidiness.least_waste)
-        if self._waste > most or len(self._record.parts) > self._tidiness.parts:
+        if self._waste > most or len(self._record.files) > self._tidiness.parts:
             self._write_anew()
         self._sweep()
 
@@ -185,7 +197,7 @@ class Ledger:
 
     def _write_anew(self) -> None:
         """Copy the live rows into few parts, then let those be the slice in one change of the book."""
-        old = {p.part for p in self._record.parts}
+        old = {p.part for p in self._record.files}
         self._reload()
         held, leaving = self.members.held, self.members.leaving
         self._copy(held, held=True)
@@ -215,14 +227,14 @@ class Ledger:
         self._add("rows", rows, held=rows.height if held else 0)
 
     def _add(self, kind: Kind, rows: pl.DataFrame, *, held: int) -> int:
-        number = self._record.next_part
-        checksum = self._files.write(_file(self._record, number), rows)
-        self._record = self._book.add(self._record, Part(number, kind, rows.height, held, checksum, self._run_id))
-        return number
+        part = Part(self._record.next_part, kind, rows.height, held, "", self._run_id)
+        checksum = self._files.write(f"{self._record.folder}/{part.file}", rows)
+        self._record = self._book.add(self._record, replace(part, checksum=checksum))
+        return part.part
 
     def _read(self, part: Part, columns: tuple[str, ...] | None = None) -> pl.DataFrame:
         try:
-            return self._files.read(_file(self._record, part.part), part.checksum, columns)
+            return self._files.read(f"{self._record.folder}/{part.file}", part.checksum, columns)
         except SourceError:
             now = self._book.slice(self._record.audience_id, self._record.segment)
             if now is not None and now.generation == self._record.generation:
@@ -234,12 +246,11 @@ class Ledger:
         )
 
     def _sweep(self) -> None:
-        """Remove files that the book does not name: a crash between file and book leaves one."""
-        named = {_name(p.part) for p in self._record.parts}
-        folder = folder_of(self._record.audience_id, self._record.segment)
-        for name in self._files.names(folder, hidden=True):
-            if name not in named:
-                self._files.remove(f"{folder}/{name}")
+        """Remove files that the book named once, or that were never finished; not what a run after this one may write."""
+        named = {part.file for part in self._record.files}
+        for name in self._files.names(self._record.folder, hidden=True):
+            if name not in named and 0 < part_number(name) < self._record.next_part:
+                self._files.remove(f"{self._record.folder}/{name}")
 
 
 def open_ledger(
@@ -251,80 +262,103 @@ def open_ledger(
     key: bytes,
     run_id: str | None,
     anew: bool = False,
+    any_key: bool = False,
 ) -> Ledger:
     """Open the slice of ``segment`` in ``audience_id``; to write in it, hold the audience's lock.
 
-    With ``anew`` (``--full``) what cannot be read is forgotten: everyone is sent again, and who left before that cannot be
-    taken out any more. Without a ``run_id`` (a plan) nothing is written.
+    With ``anew`` (``--full``) a slice that cannot be believed is begun anew with what can be read of it, everyone in doubt.
+    With ``any_key`` nobody is going to compare fingerprints, so that it does not matter which key made them. Without a
+    ``run_id`` (a plan) nothing is written.
 
     Raises:
         SourceError: a file is missing or damaged, was written with another key, or the book knows nothing of files that
             are there, or less. Never treated as empty.
     """
-    book, mark = LedgerBook(state), key_mark(key)
+    book, mark, older = LedgerBook(state), key_mark(key), False
     record = book.slice(audience_id, segment)
+    names = files.names(folder_of(audience_id, segment))
     try:
-        _check_record(record, files, audience_id, segment, mark)
+        _check_book(book, record, segment, names)
         if record is not None:
+            if record.key_mark != mark and not any_key:
+                raise _of_another_key(segment)
+            if run_id is not None:
+                record = _entered(book, files, record, names)
             return Ledger(book, files, record, run_id or "")
     except SourceError as error:
         if not anew or error.code == "ledger.unreadable":  # rights can be given back: nothing is lost yet
             raise
-    # Numbers go on from what was there before, so that none ever means two files or two states.
-    last = _last_number(files.names(folder_of(audience_id, segment)))
-    following = max(last + 1, record.next_part if record is not None else 1)
-    empty = SliceRecord(audience_id, segment, record.generation + 1 if record is not None else 1, mark, following, ())
-    if run_id is None:
-        return Ledger(book, files, empty, "")
-    if record is not None:
-        book.forget_slice(record)
-    return Ledger(book, files, book.begin(empty), run_id)
+        older = error.code in {"ledger.unknown", "ledger.newer"}
+    begun = rescued(book, files, record, audience_id=audience_id, segment=segment, key_mark=mark, older=older)
+    if run_id is not None:
+        begun = book.begin(begun, instead_of=record)
+    return Ledger(book, files, begun, run_id or "")
 
 
-def _check_record(record: SliceRecord | None, files: LedgerFiles, audience_id: str, segment: str, mark: str) -> None:
-    names = files.names(folder_of(audience_id, segment))
-    again = f"Export it once with --full to begin a new ledger: connector export segment {segment} --full"
+def open_ledgers(
+    state: State,
+    files: LedgerFiles,
+    *,
+    audience_id: str,
+    key: bytes,
+    run_id: str | None,
+    but: str | None = None,
+    anew: bool = False,
+) -> list[Ledger]:
+    """Open what all segments, ``but`` one, put into an audience: to look digests up in, not to compare fingerprints with."""
+    return [
+        open_ledger(state, files, audience_id=audience_id, segment=one, key=key, run_id=run_id, anew=anew, any_key=True)
+        for one in segments_in(state, files, audience_id)
+        if one != but
+    ]
+
+
+def segments_in(state: State, files: LedgerFiles, audience_id: str) -> list[str]:
+    """Name the segments that put somebody into an audience: those in the book, and those whose files lie there all the same."""
+    known = {record.segment for record in LedgerBook(state).slices(audience_id)}
+    lying = {name for name in files.folders(audience_id) if files.names(f"{audience_id}/{name}")}
+    return sorted(known | {unquote(name) for name in lying})
+
+
+def _check_book(book: LedgerBook, record: SliceRecord | None, segment: str, names: list[str]) -> None:
+    """Compare the book with the files' names: it may be another one, or an old copy."""
+    again = f"Export it once with --full to begin a new ledger with what is there: connector export segment {segment} --full"
     if record is None:
         if names:
             raise SourceError(
                 f"the state database knows nothing of the ledger that is there for segment {segment}",
                 code="ledger.unknown",
-                hint=f"Is CONNECTOR_STATE the same as before? {again}",
+                hint=f"Is CONNECTOR_STATE the same as before? If that database is lost: {_AGAIN_FORGOTTEN} {again}",
             )
         return
-    if record.key_mark != mark:
-        raise SourceError(
-            f"the ledger of segment {segment} was written with another key",
-            code="ledger.key",
-            hint=f"Bring back CONNECTOR_KEY or .connector/key. {again}",
-        )
-    # A crash between a file and the book leaves one file more than the book knows: the next. Not two.
-    if _last_number(names) > record.next_part:
+    # A crash between a file and the book leaves one file more than the book knows: the next, by a run that it knows. Not two.
+    beyond = [name for name in names if part_number(name) >= record.next_part]
+    if any(part_number(name) > record.next_part or not book.knows_run(part_run(name)) for name in beyond):
         raise SourceError(
             f"the state database knows an older ledger of segment {segment} than the one that is there",
             code="ledger.newer",
-            hint=f"Was an old copy of the state database brought back? {again}",
+            hint=f"Bring the newest state database back. If it is lost: {_AGAIN_FORGOTTEN} {again}",
         )
 
 
-def _last_number(names: list[str]) -> int:
-    numbers = [name.removesuffix(".parquet") for name in names]
-    return max((int(number) for number in numbers if number.isdecimal()), default=0)
+def _of_another_key(segment: str) -> SourceError:
+    return SourceError(
+        f"the ledger of segment {segment} was written with another key",
+        code="ledger.key",
+        hint="Bring back CONNECTOR_KEY or .connector/key. If it is lost, export every segment once with --full:"
+        f" connector export segment {segment} --full",
+    )
+
+
+def _entered(book: LedgerBook, files: LedgerFiles, record: SliceRecord, names: list[str]) -> SliceRecord:
+    """Enter the file that a crash left behind between file and book."""
+    for name in names:
+        if part_number(name) == record.next_part:
+            part = left_by_crash(files, record, name)
+            return record if part is None else book.add(record, part)
+    return record
 
 
 def key_mark(key: bytes) -> str:
     """Tell keys apart without telling the key: 16 hex digits."""
     return hashlib.sha256(b"connector ledger key" + key).hexdigest()[:16]
-
-
-def folder_of(audience_id: str, segment: str) -> str:
-    """Name the folder of a slice."""
-    return f"{audience_id}/{quote(segment, safe='')}"
-
-
-def _name(part: int) -> str:
-    return f"{part:06d}.parquet"
-
-
-def _file(record: SliceRecord, part: int) -> str:
-    return f"{folder_of(record.audience_id, record.segment)}/{_name(part)}"

@@ -1,4 +1,4 @@
-"""The ledger's book in the state database: which parts make a slice, and what each part's file must be.
+"""The ledger's book in the state database: which parts make a slice, how their files are called and what they must be.
 
 The files hold the rows, the book says which of them count; a change is one transaction that fails when another run got in
 between (compare and set on the slice's generation). A slice is what one segment put into one audience.
@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import sqlalchemy as sa
 
 from connector.errors import TransientError
-from connector.schema import LEDGER_PARTS, LEDGER_SLICES
+from connector.schema import LEDGER_PARTS, LEDGER_SLICES, RUNS
 from connector.state import now
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Part:
 
     ``rows``: profiles in the order they were sent, the first ``held`` of them acknowledged, the others perhaps in the
     audience, perhaps not. ``leaving``: fingerprints whose removal was begun. ``gone``: fingerprints that were taken out.
+    ``lost`` has no file: so many rows stood in files that nobody could read when the slice was begun anew.
     """
 
     part: int
@@ -36,6 +38,27 @@ class Part:
     held: int
     checksum: str
     run_id: str
+
+    @property
+    def file(self) -> str:
+        """How its file is called: with the run that wrote it, so that no two runs ever write the same file."""
+        return f"{self.part:06d}-{self.run_id}.parquet"
+
+
+def part_number(file: str) -> int:
+    """Read the part's number in a file's name, a hidden one's too; -1 when it is none of ours."""
+    number = file.removeprefix(".").partition("-")[0]
+    return int(number) if number.isdecimal() else -1
+
+
+def part_run(file: str) -> str:
+    """Read the run's id in a file's name."""
+    return file.removesuffix(".parquet").partition("-")[2]
+
+
+def folder_of(audience_id: str, segment: str) -> str:
+    """Name the folder of a slice."""
+    return f"{audience_id}/{quote(segment, safe='')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +71,21 @@ class SliceRecord:
     key_mark: str
     next_part: int
     parts: tuple[Part, ...]
+
+    @property
+    def files(self) -> tuple[Part, ...]:
+        """The parts that have a file."""
+        return tuple(part for part in self.parts if part.kind != "lost")
+
+    @property
+    def lost(self) -> int:
+        """How many rows are lost."""
+        return sum(part.rows for part in self.parts if part.kind == "lost")
+
+    @property
+    def folder(self) -> str:
+        """Where its files lie."""
+        return folder_of(self.audience_id, self.segment)
 
 
 class LedgerBook:
@@ -71,24 +109,36 @@ class LedgerBook:
         """One slice; nothing when nothing was ever sent."""
         return next((s for s in self.slices(audience_id) if s.segment == segment), None)
 
-    def begin(self, empty: SliceRecord) -> SliceRecord:
-        """Open a slice without parts; its generation and part numbers go on from a former one's."""
+    def begin(self, begun: SliceRecord, *, instead_of: SliceRecord | None = None) -> SliceRecord:
+        """Open a slice; its generation and part numbers go on from the one it takes the place of."""
         values = {
-            "audience_id": empty.audience_id, "segment": empty.segment, "generation": empty.generation,
-            "key_mark": empty.key_mark, "next_part": empty.next_part, "changed_at": now(),
+            "audience_id": begun.audience_id, "segment": begun.segment, "generation": begun.generation,
+            "key_mark": begun.key_mark, "next_part": begun.next_part, "changed_at": now(),
         }  # fmt: skip
         with self._state.session() as connection:
+            if instead_of is not None:
+                self._advance(connection, instead_of)
+                connection.execute(_parts_of(sa.delete(LEDGER_PARTS), instead_of))
+                mine = LEDGER_SLICES.c.audience_id == begun.audience_id
+                connection.execute(sa.delete(LEDGER_SLICES).where(mine & (LEDGER_SLICES.c.segment == begun.segment)))
             connection.execute(LEDGER_SLICES.insert().values(**values))
-        return empty
+            for part in begun.parts:
+                connection.execute(LEDGER_PARTS.insert().values(**_part_row(begun, part)))
+        return begun
+
+    def knows_run(self, run_id: str) -> bool:
+        """Tell whether a run was begun with this state database (what follows a point in the id says which part of it)."""
+        with self._state.session() as connection:
+            return (
+                connection.execute(sa.select(RUNS.c.id).where(RUNS.c.id == run_id.partition(".")[0])).first()
+                is not None
+            )
 
     def add(self, record: SliceRecord, part: Part) -> SliceRecord:
         """Enter a part whose file is written."""
         with self._state.session() as connection:
             following = self._advance(connection, record, next_part=part.part + 1)
-            connection.execute(LEDGER_PARTS.insert().values(
-                audience_id=record.audience_id, segment=record.segment, part=part.part, kind=part.kind,
-                rows=part.rows, held=part.held, checksum=part.checksum, run_id=part.run_id,
-            ))  # fmt: skip
+            connection.execute(LEDGER_PARTS.insert().values(**_part_row(record, part)))
         return _with(following, (*record.parts, part))
 
     def hold(self, record: SliceRecord, held: dict[int, int]) -> SliceRecord:
@@ -115,14 +165,6 @@ class LedgerBook:
                 connection.execute(_parts_of(sa.delete(LEDGER_PARTS), record).where(LEDGER_PARTS.c.part.in_(parts)))
         return _with(following, tuple(p for p in record.parts if p.part not in parts))
 
-    def forget_slice(self, record: SliceRecord) -> None:
-        """Strike a whole slice."""
-        with self._state.session() as connection:
-            self._advance(connection, record)
-            connection.execute(_parts_of(sa.delete(LEDGER_PARTS), record))
-            mine = (LEDGER_SLICES.c.audience_id == record.audience_id) & (LEDGER_SLICES.c.segment == record.segment)
-            connection.execute(sa.delete(LEDGER_SLICES).where(mine))
-
     def _advance(self, connection: Connection, record: SliceRecord, **values: Any) -> SliceRecord:
         """Move the slice one generation on, if nobody else has."""
         mine = (
@@ -147,6 +189,13 @@ def _parts_of(statement: Any, record: SliceRecord) -> Any:
     return statement.where(LEDGER_PARTS.c.audience_id == record.audience_id).where(
         LEDGER_PARTS.c.segment == record.segment
     )
+
+
+def _part_row(record: SliceRecord, part: Part) -> dict[str, Any]:
+    return {
+        "audience_id": record.audience_id, "segment": record.segment, "part": part.part, "kind": part.kind,
+        "rows": part.rows, "held": part.held, "checksum": part.checksum, "run_id": part.run_id,
+    }  # fmt: skip
 
 
 def _with(record: SliceRecord, parts: tuple[Part, ...]) -> SliceRecord:

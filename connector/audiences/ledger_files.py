@@ -9,19 +9,23 @@ import hashlib
 import io
 import os
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import polars as pl
 
-from connector.errors import ConfigError, ConnectorError, SourceError, TransientError
+from connector.errors import ConfigError, SourceError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 T = TypeVar("T")
 
-WAY_OUT = "Export that segment once with --full, or with --mode replace: it sends everyone and begins a new ledger."
+WAY_OUT = (
+    "Else begin a new ledger by exporting that segment once: with --mode replace nobody else is in the audience then;"
+    " with --full everyone is sent again, and who stood in lost files only and has left cannot be taken out."
+)
 
 
 class Shelf(Protocol):
@@ -36,8 +40,20 @@ class Shelf(Protocol):
     def names(self, folder: str, *, hidden: bool) -> list[str]:
         """List what lies in ``folder``; ``hidden`` are files that were not finished."""
 
+    def folders(self, folder: str) -> list[str]:
+        """List the folders in ``folder``."""
+
     def remove(self, name: str) -> None:
         """Take ``name`` away; nothing happens when it is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a file turned out to be."""
+
+    checksum: str
+    rows: int
+    columns: tuple[str, ...]
 
 
 class LedgerFiles:
@@ -80,6 +96,25 @@ class LedgerFiles:
             return pl.read_parquet(content, columns=chosen)
         except (pl.exceptions.PolarsError, OSError):  # damaged since the checksum was compared
             raise _damaged(name) from None
+
+    def survey(self, name: str) -> Survey | None:
+        """Look at a file that nobody remembers a checksum of; nothing when it is not there, or no whole one.
+
+        Raises:
+            SourceError: it is there and cannot be read (``ledger.unreadable``).
+        """
+        content = self._shelf.get(name)
+        if content is None:
+            return None
+        try:
+            frame = pl.read_parquet(content)
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
+            return None
+        return Survey(hashlib.sha256(content).hexdigest(), frame.height, tuple(frame.columns))
+
+    def folders(self, folder: str) -> list[str]:
+        """List the folders in ``folder``."""
+        return self._shelf.folders(folder)
 
     def names(self, folder: str, *, hidden: bool = False) -> list[str]:
         """List the files of ``folder``; with ``hidden`` also those that were begun and never finished."""
@@ -135,13 +170,19 @@ class _Folder:
             raise _unreadable(name, error) from None
 
     def names(self, folder: str, *, hidden: bool) -> list[str]:
+        found = [path.name for path in self._inside(folder) if not path.is_dir()]
+        return [name for name in found if hidden or not name.startswith(".")]
+
+    def folders(self, folder: str) -> list[str]:
+        return [path.name for path in self._inside(folder) if path.is_dir()]
+
+    def _inside(self, folder: str) -> list[Path]:
         try:
-            found = sorted(path.name for path in (self._root / folder).iterdir())
+            return sorted((self._root / folder).iterdir())
         except FileNotFoundError:
             return []
         except OSError as error:
             raise _unreadable(folder, error) from None
-        return [name for name in found if hidden or not name.startswith(".")]
 
     def remove(self, name: str) -> None:
         with _changing(name):
@@ -199,7 +240,14 @@ class _Store:
                 hint="pip install 'audience-connector[object-store]'",
             ) from None
         self._obstore = obstore
-        self._store = self._asked("ledger.url", "is not understood", lambda: from_url(url), error=ConfigError)
+        try:
+            self._store = from_url(url)
+        except (obstore.exceptions.BaseError, ValueError) as refused:
+            raise ConfigError(
+                f"the ledger's URL is not understood ({type(refused).__name__})",
+                code="ledger.url",
+                hint="Put it right under `ledger:` in connector.yaml, for example s3://bucket/prefix.",
+            ) from None
 
     def put(self, name: str, content: bytes) -> None:
         self._asked("ledger.write", f"did not take {name}", lambda: self._obstore.put(self._store, name, content))
@@ -220,11 +268,20 @@ class _Store:
         found = self._asked("ledger.unreadable", f"did not list {folder}", listed)
         return sorted(path.rsplit("/", 1)[-1] for path in found)
 
+    def folders(self, folder: str) -> list[str]:
+        def listed() -> list[str]:
+            return [
+                str(p) for p in self._obstore.list_with_delimiter(self._store, prefix=f"{folder}/")["common_prefixes"]
+            ]
+
+        found = self._asked("ledger.unreadable", f"did not list {folder}", listed)
+        return sorted(path.rstrip("/").rsplit("/", 1)[-1] for path in found)
+
     def remove(self, name: str) -> None:
         with suppress(FileNotFoundError):
             self._asked("ledger.write", f"did not remove {name}", lambda: self._obstore.delete(self._store, name))
 
-    def _asked(self, code: str, problem: str, ask: Callable[[], T], error: type[ConnectorError] = TransientError) -> T:
+    def _asked(self, code: str, problem: str, ask: Callable[[], T]) -> T:
         """Ask the store; its answers may hold keys and signed URLs, so that only their class is told."""
         try:
             return ask()
@@ -232,6 +289,6 @@ class _Store:
             raise
         except (self._obstore.exceptions.BaseError, OSError, ValueError) as refused:
             kind = type(refused).__name__
-        raise error(
+        raise TransientError(
             f"the ledger's object store {problem} ({kind})", code=code, hint="Nothing is lost: try again later."
         )

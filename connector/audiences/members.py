@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 UNKNOWN: Final = -1
 LOADED: Final = ("high", "low", "rows", "sent", "mask")
 
-Kind = Literal["rows", "leaving", "gone"]
+Kind = Literal["rows", "leaving", "gone", "lost"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,12 @@ class Receipt:
     invalid: int
     retried: int
 
+    def counts(self) -> dict[str, int]:
+        """Give what the state keeps of it."""
+        return {
+            "seq": self.seq, "session_id": self.session_id, "rows": self.rows, "bytes": self.size, "retried": self.retried,
+        }  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
