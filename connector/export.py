@@ -49,7 +49,8 @@ def export_segment(config: Config, name: str, *, to: str | None = None, options:
         ConnectorError: one of the tree in ``errors.py``; nothing is lost, the next run goes on from there.
     """
     options = options or Options()
-    with State.open(config.state_url) as state:
+    with State.open(config.state_url) as opened:
+        state = opened.untouched() if options.dry_run else opened  # a plan writes nothing, the gate's memory neither
         destination = state.destination(to or _only_destination(config, name))
         mode = options.mode or config.segment(name).mode
         refuse_paused(state, destination.name)
@@ -60,7 +61,7 @@ def export_segment(config: Config, name: str, *, to: str | None = None, options:
             options.on_progress(Progress("checking access", Tally(), 0.0))
             report = check_access(graph, destination, state=state, **own_app())
             if options.dry_run:
-                allow(report)  # a plan writes nothing
+                allow(report)
             else:
                 admit(report, destination, state, purpose="export")
             segment = open_segment(config, name, frame_rows=options.frame_rows)

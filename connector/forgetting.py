@@ -18,7 +18,7 @@ from connector.access.connection import connected, own_app
 from connector.access.decision import admit
 from connector.access.gate import check_access
 from connector.audiences.erasure import Erasure, Found
-from connector.audiences.ledger import open_ledger
+from connector.audiences.ledger import open_ledger, open_ledgers
 from connector.audiences.ledger_book import LedgerBook
 from connector.audiences.ledger_files import open_ledger_files
 from connector.audiences.lock import audience_lock
@@ -144,7 +144,13 @@ def finish_forgetting(job: Job, key: bytes) -> None:
         forgotten = read_forgotten(job.state, key)
         # A run id of its own: what is copied here was not sent by this run.
         run_id, anew = f"{job.run_id}.forget", job.segment.name if job.options.full else None
-        ledgers = _open_all(job.config, job.state, key, audience_id, run_id, anew=anew)
+        try:
+            ledgers = _open_all(job.config, job.state, key, audience_id, run_id, anew=anew)
+        except SourceError as error:
+            if anew is None:
+                raise
+            job.warnings.append(f"Forgotten people may still be in the audience: {error.message}.")
+            return
         found = [Found(one, np.flatnonzero(forgotten.members(one))) for one in ledgers]
         profiles = sum(len(one.numbers) for one in found)
         if profiles:
@@ -155,6 +161,8 @@ def finish_forgetting(job: Job, key: bytes) -> None:
             after = {"run": job.run_id, "profiles": profiles, "identifiers": erasure.removed}
             entry = AuditEntry("forget", "ok", asset=audience_id, after=after, source=job.destination.name)
             job.state.audit(entry)
+        if any(one.lost for one in ledgers):  # only their own digests would do, and marks have none
+            return
         audience_is_clear(job.state, audience_id)
 
 
@@ -220,7 +228,8 @@ class _Forgetting:
         try:
             with audience_lock(self.state, audience_id, "of connector forget") as check_lock:
                 found = self._found(audience_id, find, None)
-                if not any(len(one.numbers) for one in found):
+                # Whoever stood in a file that is lost may be there all the same: then what was asked for goes in any case.
+                if not any(len(one.numbers) or one.ledger.lost for one in found):
                     audience_is_clear(self.state, audience_id)
                     return None
                 if destination is None:
@@ -331,10 +340,10 @@ def _open_all(
     config: Config, state: State, key: bytes, audience_id: str, run_id: str | None, *, anew: str | None = None
 ) -> list[Ledger]:
     """Open every slice of an audience; that of the segment ``anew`` is begun anew where it cannot be read."""
-    files, slices = open_ledger_files(config.ledger), LedgerBook(state).slices(audience_id)
-    return [
-        open_ledger(
-            state, files, audience_id=audience_id, segment=s.segment, key=key, run_id=run_id, anew=s.segment == anew
+    files = open_ledger_files(config.ledger)
+    ledgers = open_ledgers(state, files, audience_id=audience_id, key=key, run_id=run_id, but=anew)
+    if anew is not None:
+        ledgers.append(
+            open_ledger(state, files, audience_id=audience_id, segment=anew, key=key, run_id=run_id, anew=True)
         )
-        for s in slices
-    ]
+    return ledgers

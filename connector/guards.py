@@ -1,6 +1,7 @@
 """Reasons to stop on purpose before the first byte: an audience that would shrink, a source that looks broken.
 
-Looks at counts only. ``--allow-shrink`` goes on; both are in the audit. A plan is finished first, and tells then.
+Looks at counts only. ``--allow-shrink`` goes on; both are in the audit. A plan is finished first, and tells then. What a
+damaged ledger keeps a run from doing is told here as well.
 """
 
 from __future__ import annotations
@@ -8,12 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from connector.audiences.estimate import most_rows_to_replace
-from connector.errors import GuardError
+from connector.errors import GuardError, SourceError
 from connector.profiles.size_hint import rows_hint
 from connector.state import AuditEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from connector.audiences.ledger import Ledger
     from connector.job import Job
@@ -103,6 +104,33 @@ def check_coverage(job: Job, ledger: Ledger, stock: Stock, schema: Collection[st
         if now < before / 2:
             message = f"{code} is there for {now:.0%} of the profiles, and was for {before:.0%} in the last run"
             _stop(job, "guard.coverage", message)
+
+
+def may_take_out(job: Job, open_others: Callable[[], object]) -> bool:
+    """Open what other segments put into the audience, before anything is sent: who is in both of them stays.
+
+    With ``--full`` one that cannot be read keeps this run from taking anybody out, and from nothing else: so that two
+    damaged ledgers can be begun anew, one after the other.
+    """
+    try:
+        open_others()
+    except SourceError as error:
+        if not job.options.full:
+            raise
+        job.warnings.append(
+            f"Nobody was taken out: {error.message}. Export that segment with --full, then this one again."
+        )
+        return False
+    return True
+
+
+def tell_of_lost_rows(job: Job, ledger: Ledger) -> None:
+    """Warn of people whom nobody can take out any more, until a replacement does."""
+    if ledger.lost and job.mode != "replace":
+        job.warnings.append(
+            f"{ledger.lost:,} profiles stood in files of the ledger that are lost. Whoever of them left the segment since is"
+            " still in the audience, and nobody knows them: --mode replace puts that right."
+        )
 
 
 def refuse_guarded(job: Job, report: Report) -> None:

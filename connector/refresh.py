@@ -14,7 +14,8 @@ import numpy as np
 
 from connector.audiences.duplicates import Duplicates, NoDuplicates, Unchanged
 from connector.audiences.estimate import Load
-from connector.audiences.ledger_book import LedgerBook
+from connector.audiences.ledger import open_ledgers
+from connector.audiences.ledger_files import open_ledger_files
 from connector.audiences.marks import read_forgotten
 from connector.audiences.removals import (
     Leavers,
@@ -35,7 +36,9 @@ from connector.guards import (
     check_replace_fits,
     check_shrink,
     check_size,
+    may_take_out,
     refuse_guarded,
+    tell_of_lost_rows,
 )
 from connector.job import Meter
 from connector.preparation import first_candidates, prepare, read_suppression
@@ -81,9 +84,11 @@ class _Export:
     def others(self) -> list[Ledger]:
         """Open what other segments put into the audience."""
         if self._others is None:
-            slices = LedgerBook(self.job.state).slices(str(self.job.destination.audience_id))
-            mine = self.job.segment.name
-            self._others = [self.job.open_ledger(self.key, s.segment) for s in slices if s.segment != mine]
+            job, files = self.job, open_ledger_files(self.job.config.ledger)
+            self._others = open_ledgers(
+                job.state, files, audience_id=str(job.destination.audience_id), key=self.key, run_id=job.run_id,
+                but=job.segment.name, anew=job.mode == "replace",
+            )  # fmt: skip
         return self._others
 
     def prepared(self, stock: Stock, tally: Tally) -> Iterator[Prepared]:
@@ -144,7 +149,9 @@ def _open(job: Job) -> _Export:
     reading = Reading(job.segment, printer, (never, forgotten), job.options.workers, tell)
     schema = wire_schema(job.segment.mapping, value_based=value_based)
     transform = Transform(job.segment.mapping, printer, value_based=value_based)
-    return _Export(job, key, job.open_ledger(key), never, forgotten, reading, transform, _sender(job), schema)
+    ledger = job.open_ledger(key)
+    tell_of_lost_rows(job, ledger)
+    return _Export(job, key, ledger, never, forgotten, reading, transform, _sender(job), schema)
 
 
 def _refresh(export: _Export) -> None:
@@ -158,10 +165,12 @@ def _refresh(export: _Export) -> None:
     if kept is not None and mirror:
         _note(stock, ledger, kept)
         stock.gone = np.union1d(stock.gone, _not_sent_again(stock))
+    if (len(stock.gone) or (mirror and stock.pending.any())) and not may_take_out(job, export.others):
+        stock.gone, mirror = stock.gone[:0], False
     ahead = Tally()
     plan, returning = _plan_removals(export, stock, stock.gone, kept, ahead)
-    leaving = np.setdiff1d(stock.gone, returning)
-    check_shrink(job, members=int(ledger.members.held.sum()), leaving=int(ledger.members.held[leaving].sum()))
+    leaving = ledger.present[np.setdiff1d(stock.gone, returning)]
+    check_shrink(job, members=int(ledger.present.sum()), leaving=int(leaving.sum()))
     check_coverage(job, ledger, stock, export.schema, ahead if ahead.to_add else job.tally)
     _take_out(export, plan)
     _add(export, _noting(export, stock, prepared))
@@ -178,7 +187,7 @@ def _replace(export: _Export) -> None:
     """Replace the audience by the segment; what other segments put there is wiped with the rest."""
     job, ledger = export.job, export.ledger
     check_replace_fits(job)
-    stock, held = export.reading.fresh(), int(ledger.members.held.sum())
+    stock, held = export.reading.fresh(), int(ledger.present.sum())
     if len(ledger.members):
         everyone = np.ones(len(ledger.members), dtype=bool)
         stock = take_stock(export.reading, ledger, job.tally, resend=everyone, only_leavers=False)
@@ -260,7 +269,7 @@ def _guarded(export: _Export, stock: Stock) -> list[Prepared] | Iterator[Prepare
         held.append(some)
         if not few and tally.eligible >= least and tally.to_add:
             break
-    check_size(export.job, members=int(export.ledger.members.held.sum()))
+    check_size(export.job, members=int(export.ledger.present.sum()))
     return held if few else _chained(held, prepared)
 
 
@@ -386,6 +395,6 @@ def _sender(job: Job) -> Sender | None:
     if job.run_id is None:
         return None
     return Sender(
-        job.graph, job.destination, job.state, job.run_id, job.tally, job.options.in_flight, job.options.stop,
-        job.before_batch, job.tell, job.options.today(),
+        job.graph, job.destination, job.state, job.run_id, job.tally, job.options.in_flight, job.options.memory // 8,
+        job.options.stop, job.before_batch, job.tell, job.options.today(),
     )  # fmt: skip

@@ -97,6 +97,7 @@ class Sender:
     run_id: str
     tally: Tally
     in_flight: int
+    most_bytes: int
     stop: threading.Event
     before_batch: Callable[[], None]
     tell: Callable[[str], None]
@@ -149,6 +150,7 @@ class Sender:
             account=self.destination.ad_account,
             operation=operation,
             in_flight=self.in_flight,
+            most_bytes=self.most_bytes,
             on_receipt=lambda receipt: notes.receipts.append(self._counted(operation, receipt)),
             on_rows=notes.settled,
             on_refused=on_refused,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 MOST_ROWS = 10_000  # Meta's limit for one request: meta-graph-api.md §2.1
+PIECE_ROWS = 2_500
 BARE = frozenset({"LOOKALIKE_VALUE", "DATA_PROCESSING_OPTIONS"})  # numbers and arrays: no quotes around them
 FREE_TEXT = frozenset({"EXTERN_ID"})  # the one plain column that may hold any character
 _ESCAPES = {"\\": "\\\\", '"': '\\"', **{chr(code): f"\\u{code:04x}" for code in range(0x20)}}
@@ -32,14 +33,18 @@ class Batch:
     def __len__(self) -> int:
         return self.rows.height
 
-    def body(self, session: dict[str, int | bool] | None) -> tuple[bytes, bytes, bytes]:
-        """Build the finished JSON body, in three pieces so that the rows are copied once.
+    def body(self, session: dict[str, int | bool] | None) -> tuple[bytes, ...]:
+        """Build the finished JSON body, in pieces: what takes three times its size while it is written stays small.
 
         ``session`` as meta-graph-api.md §2.1, left out when ``None``.
         """
         head = "{" + (f'"session":{_compact(session)},' if session else "")
-        rows: bytes = self.rows.select(_json(self.rows, self.schema).str.join(",").cast(pl.Binary)).item()
-        return f'{head}"payload":{{"schema":{_compact(self.schema)},"data":['.encode(), rows, b"]}}"
+        pieces = [f'{head}"payload":{{"schema":{_compact(self.schema)},"data":['.encode()]
+        for start in range(0, len(self), PIECE_ROWS):
+            rows = _slice(self.rows, start, PIECE_ROWS)
+            pieces += [b","] if start else []
+            pieces.append(rows.select(_json(rows, self.schema).str.join(",").cast(pl.Binary)).item())
+        return (*pieces, b"]}}")
 
     def first(self) -> Batch:
         """Its first row alone."""

@@ -70,11 +70,11 @@ class DigestSet:
 
     def put(self, keys: Keys) -> None:
         """As :meth:`add`, for identities that are split already."""
-        first, second, present = keys
-        order = np.argsort(first)
-        order = order[present[order]]
-        if not len(order):
+        there = np.flatnonzero(keys[2])
+        if not len(there):
             return
+        first, second = keys[0][there], keys[1][there]
+        order = np.argsort(first)
         run = first[order], second[order]
         self._runs.append(run)
         self._mark(run)
@@ -130,7 +130,7 @@ class SpillingSet(DigestSet):
     it is multiplied by a secret number that only this process knows.
     """
 
-    def __init__(self, most: int = 1 << 20) -> None:
+    def __init__(self, most: int = 1 << 19) -> None:
         """Begin; ``most`` rows stay in memory before they are written out."""
         super().__init__()
         self._most = most

@@ -49,6 +49,7 @@ class Members:
     held: NDArray[np.bool_]
     leaving: NDArray[np.bool_]
     met: NDArray[np.bool_]
+    _index: _Index | None = None
 
     def __len__(self) -> int:
         return len(self.high)
@@ -60,18 +61,21 @@ class Members:
 
     def find(self, prints: pl.DataFrame) -> NDArray[np.int64]:
         """Give for each fingerprint its member's number, or ``UNKNOWN``."""
-        return _find(self.high, self.low, prints["high"].to_numpy(), prints["low"].to_numpy())
+        self._index = self._index or _Index(self.high)
+        return _find(self._index, self.low, prints["high"].to_numpy(), prints["low"].to_numpy())
 
     def meet(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Mark the members as met; true for those that were met before, in an earlier frame or earlier in this one."""
-        known = numbers != UNKNOWN
+        known = np.flatnonzero(numbers != UNKNOWN)
+        mine = numbers[known]
         again = np.zeros(len(numbers), dtype=bool)
-        again[known] = self.met[numbers[known]]
-        first = np.zeros(len(numbers), dtype=bool)
-        where = np.flatnonzero(known)
-        first[where[np.unique(numbers[where], return_index=True)[1]]] = True
-        again |= known & ~first
-        self.met[numbers[known]] = True
+        again[known] = self.met[mine]
+        in_order = np.sort(mine)
+        if (in_order[1:] == in_order[:-1]).any():  # hardly ever within one frame
+            later = np.ones(len(mine), dtype=bool)
+            later[np.unique(mine, return_index=True)[1]] = False
+            again[known[later]] = True
+        self.met[mine] = True
         return again
 
 
@@ -88,7 +92,7 @@ class Wanted:
 
     def take(self, prints: pl.DataFrame) -> NDArray[np.bool_]:
         """Tell for each fingerprint whether it is wanted (still), and take it off the list."""
-        numbers = _find(self._high, self._low, prints["high"].to_numpy(), prints["low"].to_numpy())
+        numbers = _find(_Index(self._high), self._low, prints["high"].to_numpy(), prints["low"].to_numpy())
         taken = np.zeros(len(numbers), dtype=bool)
         known = np.flatnonzero(numbers != UNKNOWN)
         order = known[np.argsort(numbers[known], kind="stable")]
@@ -182,7 +186,8 @@ class _Table:
         begins = _begins(table.high, table.low)
         touched = ~begins
         touched[:-1] |= ~begins[1:]
-        met = [_find(table.high, table.low, event.high, event.low) for event in events]
+        index = _Index(table.high)
+        met = [_find(index, table.low, event.high, event.low) for event in events]
         for rows in met:
             touched[rows[rows != UNKNOWN]] = True
         at = np.flatnonzero(touched)
@@ -239,16 +244,39 @@ def _begins(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> NDArray[np.boo
     return begins
 
 
+class _Index:
+    """Where to look for a fingerprint: they are random, so that a table by their first bits says it almost to the place."""
+
+    def __init__(self, known: NDArray[np.uint64]) -> None:
+        self.known = known
+        bits = max(1, len(known).bit_length() - 3)  # a bucket for every eight, on average
+        self._shift = np.uint64(64 - bits)
+        buckets = np.arange(1 << bits, dtype=np.uint64) << self._shift
+        starts = np.searchsorted(known, buckets).astype(np.uint32)
+        self._starts = np.append(starts, np.uint32(len(known)))
+
+    def places(self, wanted: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """Give for each number the place of the first that is as large, as ``searchsorted`` does; a sixth of its time."""
+        bucket = (wanted >> self._shift).astype(np.int64)
+        low, high = self._starts[bucket].astype(np.int64), self._starts[bucket + 1].astype(np.int64)
+        last = max(0, len(self.known) - 1)
+        while (low < high).any():
+            middle = (low + high) >> 1
+            right = (self.known[np.minimum(middle, last)] < wanted) & (low < high)
+            low = np.where(right, middle + 1, low)
+            high = np.where(right, high, np.minimum(high, middle))
+        return low
+
+
 def _find(
-    known_high: NDArray[np.uint64], known_low: NDArray[np.uint64], high: NDArray[np.uint64], low: NDArray[np.uint64]
+    index: _Index, known_low: NDArray[np.uint64], high: NDArray[np.uint64], low: NDArray[np.uint64]
 ) -> NDArray[np.int64]:
     """Look fingerprints up among those sorted by ``high``: the place of the first that is the same, or ``UNKNOWN``."""
     found = np.full(len(high), UNKNOWN, dtype=np.int64)
+    known_high = index.known
     if not len(known_high):
         return found
-    order = np.argsort(high)  # sorted look-ups walk in one direction: cache-friendly
-    at = np.empty(len(high), dtype=np.int64)
-    at[order] = np.searchsorted(known_high, high[order])
+    at = index.places(high)
     # Fingerprints that share their upper half lie beside each other, and are as rare as two equal 64-bit numbers.
     going_on = np.arange(len(high))
     while len(going_on):

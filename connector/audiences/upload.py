@@ -32,6 +32,8 @@ Operation = Literal["add", "remove", "replace"]
 SESSION_SECONDS = 3600.0  # Meta discards what comes later than 90 minutes: begin anew long before
 REPEATS = 5  # of the first batch of a replacement, which is never sent again unasked
 REPLACE_SECONDS = 5100.0  # a replacement cannot begin anew: stop five minutes before Meta closes it
+MOST_BYTES = 128_000_000
+LEAST_IN_FLIGHT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class Upload:
     Args:
         operation: ``add``, ``remove``, or ``replace`` (the whole audience, atomically; meta-graph-api.md §2.3).
         in_flight: Requests under way at once; the pace may allow fewer.
+        most_bytes: Size of all bodies under way together; four may be under way however large they are.
         on_receipt: Called in the calling thread for every acknowledged request.
         on_rows: Called in the calling thread with the number of rows, from the first on, that are all settled.
         on_refused: Called in the calling thread, before ``on_rows``, with the places (from 0) of rows that Meta refuses.
@@ -88,6 +91,7 @@ class Upload:
         account: str,
         operation: Operation,
         in_flight: int,
+        most_bytes: int = MOST_BYTES,
         on_receipt: Callable[[Receipt], None],
         on_rows: Callable[[int], None] = lambda _: None,
         on_refused: Callable[[list[int]], None] = lambda _: None,
@@ -101,6 +105,7 @@ class Upload:
         self._account = account
         self._operation = operation
         self._in_flight = in_flight
+        self._most_bytes, self._largest = most_bytes, 1
         self._on_receipt = on_receipt
         self._on_rows = on_rows
         self._on_refused = on_refused
@@ -158,7 +163,8 @@ class Upload:
         while self._pending:
             starts = self._operation == "replace" and len(self._done) == 1
             # One more than the pace lets run: it is ready when a slot is free, and no heap of batches waits for one.
-            most = min(self._in_flight, self._graph.pace.in_flight(self._account) + 1)
+            room = max(LEAST_IN_FLIGHT, self._most_bytes // self._largest)
+            most = min(self._in_flight, self._graph.pace.in_flight(self._account) + 1, room)
             if not (last or starts or len(self._pending) >= most):
                 return
             self._settle()
@@ -222,6 +228,7 @@ class Upload:
             with self._writing:
                 finished = batch.body({"session_id": number[0], "batch_seq": number[1], "last_batch_flag": last})
             size = sum(map(len, finished))
+            self._largest = max(self._largest, size)
             return finished
 
         call = Call()

@@ -39,7 +39,7 @@ def export_it(
     full: Annotated[bool, typer.Option("--full", help="Forget what is unchanged and send all.")] = False,
     allow_shrink: Annotated[bool, typer.Option("--allow-shrink", help="Go on although a guard would stop.")] = False,
     in_flight: Annotated[
-        int, typer.Option("--in-flight", min=1, max=64, help="Requests under way at most; fewer while answers slow down.")
+        int, typer.Option("--in-flight", min=1, max=64, help="Requests under way at most; fewer when slow.")
     ] = IN_FLIGHT,
     workers: Annotated[
         int | None,

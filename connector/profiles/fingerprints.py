@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 Fingerprints = NewType("Fingerprints", pl.DataFrame)
 """Two UInt64 columns, ``high`` and ``low``, one row per profile. Only this module makes one."""
 
-FORMAT = 1  # of the fingerprint itself: raise it when the text below changes
+FORMAT = 2  # of the fingerprint itself: raise it when the text below changes
 RULES = 1  # of the match-key rules: raise it when any value normalises to something else, and all is sent again
-_NULL, _UNIT, _ITEM = "\x00", "\x1f", "\x1e"
+_UNIT, _ITEM = "\x1f", "\x1e"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +35,10 @@ class Fingerprinter:
         """Fingerprint each profile of ``frame`` over its mapped attributes.
 
         SHA-256 over the secret prefix and the attributes, cut to 128 bits: keyed, and safe against extension because
-        it is cut. Null, blank and each attribute's place are told apart.
+        it is cut. Each attribute's place is told apart; null and an empty text are both blank, whichever a file has.
         """
-        cells = [_as_text(frame, column).fill_null(_NULL) for column in self.columns]
-        text = pl.concat_str([pl.lit(self.prefix), *cells], separator=_UNIT).alias("text")
+        cells = [part for column in self.columns for part in (pl.lit(_UNIT), _as_text(frame, column))]
+        text = pl.concat_str([pl.lit(self.prefix), *cells], ignore_nulls=True).alias("text")
         digest = plh.col("text").chash.sha2_256().alias("digest")
         return Fingerprints(frame.select(text).select(digest).select(_word(0, "high"), _word(16, "low")))
 

@@ -1,0 +1,160 @@
+"""Who is live in a slice, against the rules told in plain Python: one part after the other, the later overrules the earlier."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from connector.audiences.members import UNKNOWN, Members, Piece, Wanted, read_members
+
+FEW = settings(max_examples=80)
+Print = tuple[int, int]
+# Few fingerprints, some that share a half: what is one in 10^19 in earnest is every second one here.
+prints = st.tuples(st.sampled_from([0, 1, 2**63, 2**64 - 1]), st.sampled_from([0, 1, 2**64 - 1]))
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part: its kind, its fingerprints, and how many of the first are acknowledged."""
+
+    kind: str
+    prints: tuple[Print, ...]
+    held: int = 0
+
+
+@st.composite
+def slices(draw: st.DrawFn) -> list[Part]:
+    parts = []
+    for _ in range(draw(st.integers(0, 8))):
+        kind = draw(st.sampled_from(["rows", "rows", "leaving", "gone"]))
+        rows = tuple(draw(st.lists(prints, max_size=8)))
+        held = draw(st.integers(0, len(rows))) if kind == "rows" else 0
+        parts.append(Part(kind, rows, held))
+    return parts
+
+
+def frame(part: Part, before: int) -> pl.DataFrame:
+    table = pl.DataFrame(
+        {"high": [p[0] for p in part.prints], "low": [p[1] for p in part.prints]},
+        schema={"high": pl.UInt64, "low": pl.UInt64},
+    )
+    if part.kind != "rows":
+        return table
+    place = pl.int_range(before, before + table.height, eager=True)
+    return table.with_columns(
+        rows=(place % 5 + 1).cast(pl.UInt8), sent=(place + 100).cast(pl.Int32), mask=(place + 7).cast(pl.UInt32)
+    )
+
+
+def read(parts: list[Part]) -> tuple[Members, list[int]]:
+    frames, before = [], 0
+    for part in parts:
+        frames.append(frame(part, before))
+        before += len(part.prints) if part.kind == "rows" else 0
+    pieces = [Piece(p.kind, len(p.prints), p.held) for p in parts]  # type: ignore[arg-type]
+    return read_members(pieces, iter(frames))
+
+
+def told(parts: list[Part]) -> dict[Print, tuple[int, bool, bool]]:
+    """Of each live fingerprint: the place that speaks for it, whether it is held, whether it is leaving."""
+    rows: dict[Print, list[tuple[int, bool]]] = {}
+    leaving: set[Print] = set()
+    place = 0
+    for part in parts:
+        for number, one in enumerate(part.prints):
+            if part.kind == "gone":
+                rows.pop(one, None)
+                leaving.discard(one)
+            elif part.kind == "leaving":
+                rows[one] = [(at, False) for at, _ in rows[one]] if one in rows else []
+                leaving |= {one} if rows[one] else set()
+                if not rows[one]:
+                    del rows[one]
+            else:
+                rows.setdefault(one, []).append((place, number < part.held))
+                leaving.discard(one)
+                place += 1
+    live = {}
+    for one, entered in rows.items():
+        sure = [at for at, held in entered if held]
+        live[one] = (max(sure or [at for at, _ in entered]), bool(sure), one in leaving)
+    return live
+
+
+@FEW
+@given(slices())
+def test_later_parts_overrule_earlier_ones(parts: list[Part]) -> None:
+    members, starts = read(parts)
+    got = {
+        (int(high), int(low)): (int(place), bool(held), bool(leaving))
+        for high, low, place, held, leaving in zip(
+            members.high, members.low, members.place, members.held, members.leaving, strict=True
+        )
+    }
+    assert got == told(parts)
+    assert len(members) == len(got), "each fingerprint once"
+    assert list(members.high) == sorted(members.high)
+    assert not members.met.any()
+    place = members.place.astype(np.int64)
+    assert (members.rows == place % 5 + 1).all()
+    assert (members.sent == place + 100).all()
+    assert (members.mask == place + 7).all()
+    sizes = [len(part.prints) if part.kind == "rows" else 0 for part in parts]
+    assert starts == [sum(sizes[:n]) for n in range(len(parts))]
+
+
+def asked(some: list[Print]) -> pl.DataFrame:
+    return frame(Part("gone", tuple(some)), 0)
+
+
+@FEW
+@given(slices(), st.lists(st.lists(prints, max_size=10), max_size=3))
+def test_members_are_found_and_met_once(parts: list[Part], frames: list[list[Print]]) -> None:
+    members, _ = read(parts)
+    live, met = told(parts), set()
+    for some in frames:
+        numbers = members.find(asked(some))
+        assert [number != UNKNOWN for number in numbers] == [one in live for one in some]
+        known = numbers[numbers != UNKNOWN]
+        assert list(zip(members.high[known].tolist(), members.low[known].tolist(), strict=True)) == [
+            one for one in some if one in live
+        ]
+        expected = []
+        for one in some:
+            expected.append(one in live and one in met)
+            met.add(one)
+        assert members.meet(numbers).tolist() == expected
+    gone = {(int(members.high[n]), int(members.low[n])) for n in members.gone}
+    assert gone == set(live) - met
+
+
+@FEW
+@given(st.lists(prints, max_size=12), st.lists(st.lists(prints, max_size=10), max_size=4))
+def test_each_fingerprint_is_taken_as_often_as_it_is_wanted(wanted: list[Print], frames: list[list[Print]]) -> None:
+    left, asking = Counter(wanted), Wanted(asked(wanted))
+    for some in frames:
+        expected = []
+        for one in some:
+            expected.append(left[one] > 0)
+            left[one] -= left[one] > 0
+        assert asking.take(asked(some)).tolist() == expected
+    assert asking.missing == left.total()
+
+
+@pytest.mark.parametrize("kind", ["leaving", "gone"])
+def test_taken_out_and_added_again_is_in(kind: str) -> None:
+    one = (5, 5)
+    members, _ = read([Part("rows", (one,), 1), Part(kind, (one,)), Part("rows", (one,), 1)])
+    assert (len(members), members.held.tolist(), members.leaving.tolist()) == (1, [True], [False])
+
+
+def test_nothing_written_is_nobody() -> None:
+    members, starts = read([])
+    assert (len(members), starts, members.find(asked([(1, 1)])).tolist()) == (0, [], [UNKNOWN])
+    assert Wanted(asked([])).take(asked([(1, 1)])).tolist() == [False]
