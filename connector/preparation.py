@@ -108,9 +108,10 @@ def prepare(
     """
     losses = Losses(transform.mapping.settings)
     try:
-        for done in in_order(transform, candidates, workers=workers):
-            done.skip(done.no_identifier, tally, "no_identifier")
-            done.skip(done.bad_value, tally, "bad_value")
+        transformed = in_order(transform, candidates, workers=workers)
+        for done in _looked_up(transformed, duplicates):
+            for lost in done.lost:
+                tally.skip(lost.reason, lost.numbers, lost.ids)
             hashed: pl.DataFrame = done.hashed
             out = never.hits(hashed) | forgotten.hits(hashed)
             hashed = _keep(done, hashed, ~_of_whole_profile(hashed, out), tally, "suppressed")
@@ -121,6 +122,19 @@ def prepare(
     finally:
         sent = set(tally.cells)
         tally.explain_blanks({code: why for code, why in losses.reasons().items() if code in sent})
+
+
+def _looked_up(transformed: Iterator[Transformed], duplicates: Duplicates) -> Iterator[Transformed]:
+    """Let frames wait until there are enough rows in them to be worth a look through the whole ledger."""
+    waiting: list[Transformed] = []
+    for done in transformed:
+        waiting.append(done)
+        if sum(one.hashed.height for one in waiting) >= duplicates.worth:
+            duplicates.expect([one.hashed for one in waiting])
+            yield from waiting
+            waiting = []
+    duplicates.expect([one.hashed for one in waiting])
+    yield from waiting
 
 
 def _counted(done: Transformed, hashed: pl.DataFrame, tally: Tally) -> Prepared:
@@ -135,14 +149,14 @@ def _counted(done: Transformed, hashed: pl.DataFrame, tally: Tally) -> Prepared:
         Hashed(hashed.drop(AT, ROW)),
         profiles,
         Fingerprints(done.prints[rows_of_profiles]),
-        done.some.numbers[rows_of_profiles],
+        done.numbers[rows_of_profiles],
     )
 
 
 def _keep(done: Transformed, rows: pl.DataFrame, keep: pl.Series, tally: Tally, reason: str) -> pl.DataFrame:
     """Keep some rows; the profiles that lost all of theirs have met their fate."""
     kept = rows.filter(keep)
-    done.skip(profiles_lost(rows, kept), tally, reason)
+    done.skip(profiles_lost(rows[ROW], kept[ROW]), tally, reason)
     return kept
 
 

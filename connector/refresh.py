@@ -62,7 +62,6 @@ if TYPE_CHECKING:
     from connector.transform import Candidates
 
 MOST_KEPT = 100_000  # candidates that are prepared once and kept, rather than twice
-MOST_LOOKED_UP = 400_000  # candidates for whose duplicates the ledger is looked through, rather than remembered whole
 
 
 @dataclass(slots=True)
@@ -94,8 +93,7 @@ class _Export:
     def prepared(self, stock: Stock, tally: Tally) -> Iterator[Prepared]:
         """Prepare the candidates; members that stay count as seen."""
         if self._unchanged is None:
-            many = (stock.candidates or 0) > MOST_LOOKED_UP
-            self._unchanged = Unchanged(self.ledger, stock.unchanged, remember=many)
+            self._unchanged = Unchanged(self.ledger, stock.unchanged)
         return prepare(
             self.candidates(stock, tally),
             self.transform,

@@ -7,6 +7,7 @@ read a second time.
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from connector.profiles.mapping import Mapping
     from connector.profiles.segments import Segment
 
-MOST_WAITING = 200_000_000  # bytes of candidates that wait in memory
+MOST_WAITING = 100_000_000  # bytes of candidates that wait in memory, packed
 FRAME_ROWS = 65_536  # candidates are few a frame of the source: they are put together before they are prepared
 WHO = ("EXTERN_ID", "EMAIL", "PHONE")
 
@@ -123,6 +124,23 @@ def take_stock(
     return comparison.stock(gone, reading)
 
 
+@dataclass(frozen=True, slots=True)
+class _Packed:
+    """Candidates that wait. A few rows filtered from a frame would keep all of its text in memory; packed they do not."""
+
+    frame: bytes
+    numbers: pl.Series
+
+    @classmethod
+    def of(cls, some: Candidates) -> _Packed:
+        packed = io.BytesIO()
+        some.frame.write_ipc(packed, compression="lz4")
+        return cls(packed.getvalue(), some.numbers)
+
+    def unpacked(self) -> Candidates:
+        return Candidates(pl.read_ipc(io.BytesIO(self.frame)), self.numbers)
+
+
 class _Comparison:
     """The comparison while the source is read."""
 
@@ -135,7 +153,7 @@ class _Comparison:
         self._pending = np.zeros(len(ledger.members), dtype=bool)
         self._keys = np.zeros(len(MASK_ORDER), dtype=np.int64)
         self._prints: list[Fingerprints] = []
-        self._waiting: list[Candidates] | None = []
+        self._waiting: list[_Packed] | None = []
         self._size = 0
 
     def compare(self, some: Candidates, prints: Fingerprints, mapping: Mapping) -> None:
@@ -168,11 +186,11 @@ class _Comparison:
 
     def _wait(self, some: Candidates, prints: Fingerprints) -> None:
         self._prints.append(prints)
-        self._size += int(some.frame.estimated_size())
-        if self._waiting is not None and self._size <= MOST_WAITING:
-            self._waiting.append(some)
-        else:
-            self._waiting = None
+        if self._waiting is not None:
+            self._waiting.append(_Packed.of(some))
+            self._size += len(self._waiting[-1].frame)
+            if self._size > MOST_WAITING:
+                self._waiting = None
 
     def stock(self, gone: NDArray[np.int64], reading: Reading) -> Stock:
         """End the comparison."""
@@ -182,7 +200,7 @@ class _Comparison:
             wanted = pl.concat(self._prints)
             again = lambda tally: _gathered(_read_again(reading, wanted, tally))  # noqa: E731
         else:
-            again = lambda _: _gathered(waiting)  # noqa: E731
+            again = lambda _: _gathered(packed.unpacked() for packed in waiting)  # noqa: E731
         keys = dict(zip(MASK_ORDER, self._keys.tolist(), strict=True))
         return Stock(gone, np.flatnonzero(self._unchanged), self._pending, count, again, keys)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from connector.audiences.ledger_rows import IDENTITIES, with_identities
 from connector.hashing import Hasher
-from connector.profiles.mapping import ROW
+from connector.profiles.mapping import ROW, Keys
 from connector.profiles.match_keys import PLAIN
 from connector.profiles.normalise import Normaliser
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from connector.hashing import Hashed
     from connector.profiles.fingerprints import Fingerprinter, Fingerprints
-    from connector.profiles.mapping import Keys, Mapping
+    from connector.profiles.mapping import Mapping
     from connector.report import Tally
 
 AT = "at"  # a row's place in its frame, kept beside the hashes to look up why a cell is blank
@@ -40,22 +40,18 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True)
 class Transformed:
-    """One frame, hashed: ``no_identifier`` and ``bad_value`` name its profiles (places in the frame) that have no row left."""
+    """One frame, hashed. ``keys`` are those of ``hashed``, row by row, and ``at`` numbers them; ``lost`` have no row there."""
 
-    some: Candidates
+    numbers: pl.Series
     prints: Fingerprints
     keys: Keys
     hashed: Hashed
-    no_identifier: NDArray[np.int64]
-    bad_value: NDArray[np.int64]
+    lost: tuple[Lost, ...]
 
     def skip(self, lost: NDArray[np.int64], tally: Tally, reason: str) -> None:
         """Give the profiles ``lost`` (places in the frame) their fate."""
         if len(lost):
-            values = self.keys.values
-            mains = np.searchsorted(values[ROW].to_numpy(), lost)
-            ids = values["EXTERN_ID"][mains] if "EXTERN_ID" in values.columns else None
-            tally.skip(reason, self.some.numbers[lost], ids)
+            tally.skip(reason, *_known_by(self.numbers, self.keys.values, lost))
 
 
 class Transform:
@@ -71,18 +67,37 @@ class Transform:
     def __call__(self, some: Candidates) -> Transformed:
         """Normalise and hash the rows that have a key identifier."""
         keys = self.mapping.keys_of(some.frame, self._normaliser)
-        values = keys.values.with_row_index(AT)
-        identified = values.filter(self.mapping.identified(values))
-        nameless = profiles_lost(values, identified)
+        identified = self.mapping.identified(keys.values)
         good = identified
         if self._value_based:
-            good = identified.filter(identified["LOOKALIKE_VALUE"].is_not_null())
-        elif "LOOKALIKE_VALUE" in values.columns:
-            good = identified.drop("LOOKALIKE_VALUE")
-        bad = profiles_lost(identified, good)
-        hashed = self._hasher.of(good)
+            good &= keys.values["LOOKALIKE_VALUE"].is_not_null()
+        rows = keys.values[ROW]
+        nameless = profiles_lost(rows, rows.filter(identified))
+        bad = profiles_lost(rows.filter(identified), rows.filter(good))
+        kept = keys if good.all() else Keys(keys.values.filter(good), keys.raw.filter(good))
+        values = kept.values if self._value_based else kept.values.drop("LOOKALIKE_VALUE", strict=False)
+        hashed = self._hasher.of(values.with_row_index(AT))
         known = with_identities(hashed, hashed_codes(hashed))
-        return Transformed(some, self._fingerprinter.of(some.frame), keys, known, nameless, bad)
+        lost = tuple(
+            Lost(reason, *_known_by(some.numbers, keys.values, which))
+            for reason, which in (("no_identifier", nameless), ("bad_value", bad))
+            if len(which)
+        )
+        return Transformed(some.numbers, self._fingerprinter.of(some.frame), kept, known, lost)
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Profiles that met their fate, by row number in the source and, where it is mapped, external id."""
+
+    reason: str
+    numbers: pl.Series
+    ids: pl.Series | None
+
+
+def _known_by(numbers: pl.Series, values: pl.DataFrame, lost: NDArray[np.int64]) -> tuple[pl.Series, pl.Series | None]:
+    mains = np.searchsorted(values[ROW].to_numpy(), lost)
+    return numbers[lost], values["EXTERN_ID"][mains] if "EXTERN_ID" in values.columns else None
 
 
 def hashed_codes(rows: pl.DataFrame) -> list[str]:
@@ -98,11 +113,11 @@ def wire_schema(mapping: Mapping, *, value_based: bool = False) -> tuple[str, ..
     return tuple(dict.fromkeys(c for c in codes if c != "LOOKALIKE_VALUE" or value_based))
 
 
-def profiles_lost(rows: pl.DataFrame, kept: pl.DataFrame) -> NDArray[np.int64]:
-    """Name the profiles (by ``row``, ascending) that have none of their rows among ``kept``."""
-    if kept.height == rows.height:
+def profiles_lost(rows: pl.Series, kept: pl.Series) -> NDArray[np.int64]:
+    """Name the profiles, ascending, that are among ``rows`` (a profile a row) and not among those ``kept``."""
+    if kept.len() == rows.len():
         return np.zeros(0, dtype=np.int64)
-    lost = np.zeros(int(rows[ROW][-1]) + 1, dtype=bool)
-    lost[rows[ROW].to_numpy()] = True
-    lost[kept[ROW].to_numpy()] = False
+    lost = np.zeros(int(rows[-1]) + 1, dtype=bool)
+    lost[rows.to_numpy()] = True
+    lost[kept.to_numpy()] = False
     return np.flatnonzero(lost)

@@ -15,7 +15,7 @@ from connector.audiences.digest_set import DigestSet, SpillingSet, identify, spl
 from connector.audiences.ledger_rows import cells_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -28,20 +28,28 @@ _KEPT: Final = (
     *(f"cells{place}_{half}" for place in ("", *range(2, 6)) for half in ("high", "low")),
 )
 
+LOOK_UP_ROWS: Final = 100_000  # whose duplicates are looked up in the ledger at once
+MOST_PASSES: Final = 3  # through the ledger, before it is remembered whole
+
 
 class Unchanged:
     """Members that stay as they are: they count as seen, so that nobody is sent beside their own duplicate.
 
-    The ledger is looked through for the rows in question, frame by frame, for all of it would be 370 MB for ten million. With
-    ``remember`` (for many rows in question) it is all taken in at the first.
+    The ledger is looked through for the rows in question, many at a time, for all of it would be 370 MB for ten million;
+    where that happens again and again, it is taken in whole after all.
     """
 
-    def __init__(self, ledger: Ledger, numbers: NDArray[np.int64], *, remember: bool = False) -> None:
+    def __init__(self, ledger: Ledger, numbers: NDArray[np.int64]) -> None:
         self._ledger = ledger
         self._numbers = numbers
-        self._remember = remember
+        self._passes = 0
         self._asked = {"cells": DigestSet(), "ids": DigestSet()}
-        self._known = {"cells": DigestSet(), "ids": DigestSet()}
+        self._known = {"cells": SpillingSet(), "ids": SpillingSet()}
+
+    @property
+    def worth(self) -> int:
+        """How many rows a look through the ledger is worth."""
+        return LOOK_UP_ROWS if len(self._numbers) else 0
 
     def known(self, what: Literal["cells", "ids"], keys: Keys) -> NDArray[np.bool_]:
         """Tell which identities a member has; :meth:`look_up` them first."""
@@ -49,13 +57,15 @@ class Unchanged:
 
     def look_up(self, cells: Keys, ids: Keys | None) -> None:
         """Find out about these identities, unless that was done before."""
-        if self._remember:
-            self._take_in(None)
-            self._numbers, self._remember = self._numbers[:0], False
         new = {"cells": _without(cells, self._asked["cells"])}
         if ids is not None:
             new["ids"] = _without(ids, self._asked["ids"])
         if not len(self._numbers) or not any(keys[2].any() for keys in new.values()):
+            return
+        self._passes += 1
+        if self._passes > MOST_PASSES:
+            self._take_in(None)
+            self._numbers = self._numbers[:0]
             return
         wanted = {what: DigestSet() for what in new}
         for what, keys in new.items():
@@ -80,6 +90,19 @@ class Duplicates:
         self._cells = SpillingSet()
         self._ids = SpillingSet()
 
+    @property
+    def worth(self) -> int:
+        """How many rows :meth:`expect` should be given at once."""
+        return 0 if self._unchanged is None else self._unchanged.worth
+
+    def expect(self, frames: Sequence[Hashed]) -> None:
+        """Find out what must be known of these rows, before :meth:`firsts` is asked about them."""
+        if self._unchanged is None or not frames:
+            return
+        rows = pl.concat([_who(frame) for frame in frames])
+        ids = split(identify(rows, ["EXTERN_ID"])) if "EXTERN_ID" in rows.columns else None
+        self._unchanged.look_up(split(rows["cells"]), ids)
+
     def firsts(self, hashed: Hashed, profiles: pl.Series) -> pl.Series:
         """Tell per row whether it is the first of its kind, and remember those that are.
 
@@ -94,7 +117,6 @@ class Duplicates:
         if ids is not None:
             first &= ~self._ids.find(ids)
         if self._unchanged is not None:
-            self._unchanged.look_up(cells, ids)
             first &= ~self._unchanged.known("cells", cells)
             if ids is not None:
                 first &= ~self._unchanged.known("ids", ids)
@@ -111,6 +133,10 @@ class NoDuplicates(Duplicates):
     def firsts(self, hashed: Hashed, profiles: pl.Series) -> pl.Series:  # noqa: ARG002
         """Tell that every row is the first of its kind."""
         return pl.repeat(True, hashed.height, eager=True, dtype=pl.Boolean)
+
+
+def _who(hashed: Hashed) -> pl.DataFrame:
+    return hashed.select(name for name in ("cells", "EXTERN_ID") if name in hashed.columns)
 
 
 def _without(keys: Keys, known: DigestSet) -> Keys:

@@ -18,7 +18,7 @@ import polars as pl
 
 from connector.audiences.ledger_book import LedgerBook, Part, SliceRecord, folder_of, part_number, part_run
 from connector.audiences.ledger_rescue import left_by_crash, rescued
-from connector.audiences.ledger_rows import MASK_ORDER, identities_of, kept_codes
+from connector.audiences.ledger_rows import MASK_ORDER
 from connector.audiences.members import LOADED, Members, Piece, read_members
 from connector.errors import SourceError, TransientError
 
@@ -76,11 +76,6 @@ class Ledger:
         frames = (self._read(p, LOADED if p.kind == "rows" else _PRINT) for p in parts)
         members, starts = read_members([Piece(p.kind, p.rows, p.held) for p in parts], frames)
         return members, [s for s, p in zip(starts, parts, strict=True) if p.kind == "rows"]
-
-    @property
-    def segment(self) -> str:
-        """Whose slice it is."""
-        return self._record.segment
 
     @property
     def lost(self) -> int:
@@ -159,12 +154,6 @@ class Ledger:
                 frame = self._read(part, columns)
                 whose = pl.Series("number", owner[start : start + part.rows][mine].astype(np.int64))
                 yield (frame if mine.all() else frame.filter(pl.Series(mine))).with_columns(whose)
-
-    def identities(self, numbers: NDArray[np.int64]) -> Iterator[tuple[str, pl.Series, pl.Series]]:
-        """Give the kept digests of members as identities: code, ``number``, identity; part by part."""
-        for frame in self.details(numbers):
-            for code in kept_codes(frame.columns):
-                yield code, frame["number"], identities_of(frame, code)
 
     def everyone(self) -> NDArray[np.int64]:
         """All members' numbers."""
@@ -286,7 +275,7 @@ def open_ledger(
                 record = _entered(book, files, record, names)
             return Ledger(book, files, record, run_id or "")
     except SourceError as error:
-        if not anew or error.code == "ledger.unreadable":  # rights can be given back: nothing is lost yet
+        if not anew:
             raise
         older = error.code in {"ledger.unknown", "ledger.newer"}
     begun = rescued(book, files, record, audience_id=audience_id, segment=segment, key_mark=mark, older=older)

@@ -6,7 +6,7 @@ in it: so nothing is lost when the work is cut off in between.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
 
@@ -17,11 +17,13 @@ from connector.schema import FORGETTING, FORGOTTEN
 from connector.state import now
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from sqlalchemy.engine import Connection
 
     from connector.state import State
+
+MOST_AT_ONCE: Final = 10_000
 
 
 def read_forgotten(state: State, key: bytes) -> Forgotten:
@@ -45,10 +47,12 @@ def write_marks(state: State, key: bytes, marks: Iterable[str], audiences: Itera
     """Write marks and, in the same transaction, which audiences have to be looked through for them."""
     at = now()
     with state.session() as connection:
-        for mark in sorted(_missing(connection, FORGOTTEN.c.mark, marks)):
-            connection.execute(FORGOTTEN.insert().values(mark=mark, key_mark=key_mark(key), forgotten_at=at))
-        for audience_id in sorted(_missing(connection, FORGETTING.c.audience_id, audiences)):
-            connection.execute(FORGETTING.insert().values(audience_id=audience_id, since=at))
+        for some in _batched(sorted(set(marks)), MOST_AT_ONCE):
+            rows = [{"mark": one, "key_mark": key_mark(key), "forgotten_at": at} for one in some]
+            _insert_new(connection, FORGOTTEN.c.mark, rows)
+        _insert_new(
+            connection, FORGETTING.c.audience_id, [{"audience_id": one, "since": at} for one in sorted(set(audiences))]
+        )
 
 
 def audiences_to_clear(state: State) -> set[str]:
@@ -63,6 +67,16 @@ def audience_is_clear(state: State, audience_id: str) -> None:
         connection.execute(sa.delete(FORGETTING).where(FORGETTING.c.audience_id == audience_id))
 
 
-def _missing(connection: Connection, column: sa.Column[str], wanted: Iterable[str]) -> set[str]:
-    asked = set(wanted)
-    return asked - set(connection.execute(sa.select(column).where(column.in_(asked))).scalars())
+def _insert_new(connection: Connection, key: sa.Column[str], rows: list[dict[str, str]]) -> None:
+    """Insert the rows whose key is not there yet."""
+    wanted = [row[key.name] for row in rows]
+    there = set(connection.execute(sa.select(key).where(key.in_(wanted))).scalars())
+    new = [row for row in rows if row[key.name] not in there]
+    if new:
+        connection.execute(sa.insert(key.table), new)
+
+
+def _batched(values: list[str], size: int) -> Iterator[list[str]]:
+    """Cut a list: a database takes tens of thousands of parameters in a statement, and no more."""
+    for start in range(0, len(values), size):
+        yield values[start : start + size]

@@ -5,6 +5,8 @@ Works on numbers only. Sees fingerprints, never attributes or digests.
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -166,13 +168,11 @@ class _Table:
 
     def settled(self, events: list[_Event]) -> Members:
         """Sort, and let later parts overrule earlier ones. Use once: the table is empty afterwards."""
-        order = np.argsort(self._high)
-        high = self._high[order]
+        place = _sorting(self._high)
+        high = self._high[place]
         self._high = high[:0]
-        low = self._low[order]
+        low = self._low[place]
         self._low = low[:0]
-        place = order.astype(np.uint32)
-        del order
         _order_ties(high, low, place)
         held, leaving = self._held[place], np.zeros(len(high), dtype=bool)
         keep = self._overrule(_Sorted(high, low, place, held, leaving), events)
@@ -223,6 +223,18 @@ class _Sorted:
     place: NDArray[np.uint32]
     held: NDArray[np.bool_]
     leaving: NDArray[np.bool_]
+
+
+def _sorting(high: NDArray[np.uint64]) -> NDArray[np.uint32]:
+    """Give the order of random numbers, in quarters that a few threads sort at once."""
+    quarter = (high >> np.uint64(62)).astype(np.uint8)
+
+    def sort(number: int) -> NDArray[np.uint32]:
+        mine = np.flatnonzero(quarter == number).astype(np.uint32)
+        return mine[np.argsort(high[mine])]
+
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        return np.concatenate(list(pool.map(sort, range(4))))
 
 
 def _order_ties(high: NDArray[np.uint64], low: NDArray[np.uint64], place: NDArray[np.uint32]) -> None:

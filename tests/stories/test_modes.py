@@ -241,7 +241,8 @@ def start(workspace: Path, sandbox: dict[str, Any], run: Callable[..., Any]) -> 
 def scarce(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bounds so low that everything is read again, looked up piece by piece, and written anew all the time."""
     monkeypatch.setattr("connector.refresh.MOST_KEPT", 0)
-    monkeypatch.setattr("connector.refresh.MOST_LOOKED_UP", 2)
+    monkeypatch.setattr("connector.audiences.duplicates.LOOK_UP_ROWS", 2)
+    monkeypatch.setattr("connector.audiences.duplicates.MOST_PASSES", 2)
     monkeypatch.setattr("connector.stock.MOST_WAITING", 0)
     monkeypatch.setattr("connector.stock.FRAME_ROWS", 3)
     monkeypatch.setattr("connector.sending.PART_ROWS", 3)

@@ -135,6 +135,7 @@ def test_who_changed_while_others_were_taken_out_has_a_fate_as_well(
     monkeypatch.setattr("connector.job.LEAST_ROWS", 16)
     monkeypatch.setattr("connector.job.MOST_ROWS", 16)
     monkeypatch.setattr("connector.profiles.columnar.SLICE_ROWS", 16)
+    monkeypatch.setattr("connector.audiences.duplicates.LOOK_UP_ROWS", 1)
     removals = []
 
     def change(request: Request) -> bytes:
