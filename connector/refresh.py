@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from connector.report import Report
     from connector.transform import Candidates
 
-MOST_KEPT = 100_000  # candidates that are prepared once and kept, rather than twice
+MOST_KEPT = 200_000  # rows that are prepared once and kept, rather than twice
 
 
 @dataclass(slots=True)
@@ -258,17 +258,20 @@ def _asked_to_leave(export: _Export, tally: Tally) -> Iterator[Prepared]:
 
 
 def _guarded(export: _Export, stock: Stock) -> list[Prepared] | Iterator[Prepared]:
-    """Hold rows back until there are enough of them for the guards; few candidates are all prepared now and kept."""
+    """Hold rows back until there are enough of them for the guards; of a refresh all are kept, where they are not many."""
     tally, least = export.job.tally, export.job.config.workspace.guards.min_profiles
     prepared = export.prepared(stock, tally)
     held: list[Prepared] = []
-    few = stock.candidates is not None and stock.candidates <= MOST_KEPT
+    refresh, ended = stock.candidates is not None, False
+    most = MOST_KEPT if refresh else 0
     for some in prepared:
         held.append(some)
-        if not few and tally.eligible >= least and tally.to_add:
+        if tally.eligible >= least and tally.to_add and sum(one.rows.height for one in held) > most:
             break
+    else:
+        ended = True
     check_size(export.job, members=int(export.ledger.present.sum()))
-    return held if few else _chained(held, prepared)
+    return held if refresh and ended else _chained(held, prepared)
 
 
 def _chained(held: list[Prepared], prepared: Iterator[Prepared]) -> Iterator[Prepared]:
@@ -312,7 +315,7 @@ def _plan_removals(
         stays = members.met | ~members.leaving
         stays[stock.gone] = False
         stays[gone] = False
-        staying.keep_members(export.ledger, np.flatnonzero(stays))
+        staying.keep_members(export.ledger, np.flatnonzero(stays).astype(np.uint32))
         for other in export.others():
             out = export.reading.barred(other) | other.members.leaving
             staying.keep_members(other, np.flatnonzero(~out))

@@ -51,7 +51,7 @@ class Stock:
     """
 
     gone: NDArray[np.int64]
-    unchanged: NDArray[np.int64]
+    unchanged: NDArray[np.uint32]
     pending: NDArray[np.bool_]
     candidates: int | None
     again: Callable[[Tally], Iterator[Candidates]]
@@ -94,7 +94,7 @@ class Reading:
         """Take stock of a segment that nobody was sent of: nothing to compare."""
         nobody = np.zeros(0, dtype=np.int64)
         again = lambda tally: first_candidates(self.segment, tally)  # noqa: E731
-        return Stock(nobody, nobody, np.zeros(0, dtype=bool), None, again)
+        return Stock(nobody, nobody.astype(np.uint32), np.zeros(0, dtype=bool), None, again)
 
 
 def take_stock(
@@ -202,7 +202,7 @@ class _Comparison:
         else:
             again = lambda _: _gathered(packed.unpacked() for packed in waiting)  # noqa: E731
         keys = dict(zip(MASK_ORDER, self._keys.tolist(), strict=True))
-        return Stock(gone, np.flatnonzero(self._unchanged), self._pending, count, again, keys)
+        return Stock(gone, np.flatnonzero(self._unchanged).astype(np.uint32), self._pending, count, again, keys)
 
 
 def _note_withdrawn(withdrawn: PersonSet, mapping: Mapping, refusing: pl.DataFrame) -> None:

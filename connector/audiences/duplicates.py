@@ -39,7 +39,7 @@ class Unchanged:
     where that happens again and again, it is taken in whole after all.
     """
 
-    def __init__(self, ledger: Ledger, numbers: NDArray[np.int64]) -> None:
+    def __init__(self, ledger: Ledger, numbers: NDArray[np.uint32]) -> None:
         self._ledger = ledger
         self._numbers = numbers
         self._passes = 0

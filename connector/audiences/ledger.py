@@ -142,7 +142,7 @@ class Ledger:
         self._write_anew()
         self._sweep()
 
-    def details(self, numbers: NDArray[np.int64], columns: tuple[str, ...] | None = None) -> Iterator[pl.DataFrame]:
+    def details(self, numbers: NDArray[np.integer], columns: tuple[str, ...] | None = None) -> Iterator[pl.DataFrame]:
         """Give what is kept of members (or some columns, where a part has them), part by part, with their ``number``."""
         wanted = np.zeros(sum(p.rows for p in self._rows), dtype=bool)
         wanted[self.members.place[numbers]] = True

@@ -165,24 +165,24 @@ def test_whoever_reads_while_another_run_tidies_is_told_to_come_again(place: Pla
     assert standing(place.open()) == {"id1": "held", "id3": "held"}
 
 
-def test_a_run_that_lost_its_turn_sweeps_nothing_of_the_next_one(place: Place) -> None:
-    add(place.open(), people(1))
-    late, following = place.open(), place.open()
+def test_a_run_that_lost_its_turn_sweeps_nothing_of_the_next_one(quick_place: Place) -> None:
+    add(quick_place.open(), people(1))
+    late, following = quick_place.open(), quick_place.open()
     add(following, people(2))
     late.finish()
-    assert standing(place.open()) == {"id1": "held", "id2": "held"}
+    assert standing(quick_place.open()) == {"id1": "held", "id2": "held"}
 
 
-def test_what_was_erased_lies_in_no_file(place: Place) -> None:
-    ledger = place.open()
+def test_what_was_erased_lies_in_no_file(quick_place: Place) -> None:
+    ledger = quick_place.open()
     add(ledger, people(1, 2, 3))
-    ledger = place.open()
+    ledger = quick_place.open()
     gone = next(iter(ledger.details(numbers(ledger, people(2)))))
     words = [gone[f"EMAIL_{n}"][0].to_bytes(8, "little") for n in range(4)]
-    assert all(any(word in path.read_bytes() for path in place.files) for word in words)
+    assert all(any(word in path.read_bytes() for path in quick_place.files) for word in words)
     ledger.erase(numbers(ledger, people(2)))
-    assert not any(word in path.read_bytes() for path in place.files for word in words)
-    assert standing(place.open()) == {"id1": "held", "id3": "held"}
+    assert not any(word in path.read_bytes() for path in quick_place.files for word in words)
+    assert standing(quick_place.open()) == {"id1": "held", "id3": "held"}
 
 
 def test_a_slice_is_written_anew_when_much_of_it_is_waste(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,11 +246,11 @@ def test_a_replacement_doubts_all_and_ends_with_its_own(place: Place) -> None:
     assert len(place.files) == 1
 
 
-def test_a_slice_that_was_wiped_is_there_and_empty(place: Place) -> None:
-    add(place.open(), people(1))
-    place.open().clear()
-    assert place.files == []
-    assert standing(place.open()) == {}
+def test_a_slice_that_was_wiped_is_there_and_empty(quick_place: Place) -> None:
+    add(quick_place.open(), people(1))
+    quick_place.open().clear()
+    assert quick_place.files == []
+    assert standing(quick_place.open()) == {}
 
 
 def test_whoever_lingers_is_kept_by_what_is_left_of_them(quick_place: Place) -> None:
@@ -325,22 +325,43 @@ def test_a_file_that_a_crash_left_between_file_and_book_is_in_doubt(place: Place
     )
 
 
+def test_a_file_of_a_crash_that_nobody_can_read_is_swept_for_its_rows_were_never_sent(quick_place: Place) -> None:
+    add(quick_place.open(), people(1))
+    run_id = quick_place.run()
+    half = quick_place.files[0].with_name(f"000002-{run_id}.parquet")
+    half.write_bytes(b"half")
+    ledger = quick_place.open()
+    assert standing(ledger) == {"id1": "held"}
+    add(ledger, people(2))
+    ledger.finish()
+    assert half not in quick_place.files
+    assert standing(quick_place.open()) == {"id1": "held", "id2": "held"}
+
+
 def undo(place: Place, record: SliceRecord) -> None:
     """Let the book be as it was, as if the transaction had never come."""
     book = LedgerBook(place.state)
     book.begin(record, instead_of=place.record())
 
 
-def test_a_half_written_file_beside_is_no_part_and_is_swept(place: Place) -> None:
-    add(place.open(), people(1))
-    folder = place.files[0].parent
-    for name in (f".000001-{place.runs[0]}.parquet.77", ".000002-x.parquet.78", "000001-gone.parquet", "notes.txt"):
+def test_a_half_written_file_beside_is_no_part_and_is_swept(quick_place: Place) -> None:
+    add(quick_place.open(), people(1))
+    folder = quick_place.files[0].parent
+    for name in (
+        f".000001-{quick_place.runs[0]}.parquet.77",
+        ".000002-x.parquet.78",
+        "000001-gone.parquet",
+        "notes.txt",
+    ):
         (folder / name).write_bytes(b"half")
-    ledger = place.open()
+    ledger = quick_place.open()
     assert standing(ledger) == {"id1": "held"}
     add(ledger, people(2))
     ledger.finish()
-    assert sorted(path.name for path in place.files) == [*(part.file for part in place.record().parts), "notes.txt"]
+    assert sorted(path.name for path in quick_place.files) == [
+        *(part.file for part in quick_place.record().parts),
+        "notes.txt",
+    ]
 
 
 def test_an_older_book_is_told_by_one_file_and_by_many(place: Place) -> None:
@@ -358,6 +379,20 @@ def test_an_older_book_is_told_by_one_file_and_by_many(place: Place) -> None:
     undo(place, old)
     begun = place.open(anew=True)
     assert (standing(begun), begun.lost) == (dict.fromkeys(("id1", "id2", "id3"), "in doubt"), 0)
+
+
+def test_a_copy_of_the_book_made_in_the_middle_of_a_run_is_older_too(place: Place) -> None:
+    """It knows the run; a crash leaves one file behind, and never two."""
+    ledger = place.open()
+    add(ledger, people(1))
+    old = place.record()
+    add(ledger, people(2))
+    one_more = place.record()
+    add(ledger, people(3))
+    undo(place, old)
+    assert place.refused().code == "ledger.newer"
+    undo(place, one_more)
+    assert standing(place.open()) == {"id1": "held", "id2": "held", "id3": "in doubt"}
 
 
 def forget_run(place: Place, run_id: str) -> None:
@@ -391,8 +426,9 @@ def test_what_can_be_read_is_kept_and_what_cannot_is_counted(place: Place, damag
     path = place.files[2]
     if damage == "missing":
         path.unlink()
-    else:
-        path.write_bytes(path.read_bytes()[:-1] + b"\x00")
+    else:  # still a whole Parquet file, and it names somebody else
+        word = kept_rows(people(5))["EMAIL_3"][0].to_bytes(8, "little")
+        path.write_bytes(path.read_bytes().replace(word, bytes([word[0] ^ 1]) + word[1:]))
     error = place.refused()
     assert (error.code, path.name in error.message) == (f"ledger.{damage}", True)
     assert place.open(anew=True, plan=True).lost == 3
@@ -442,16 +478,16 @@ def test_somebody_elses_files_are_not_taken_for_ours(place: Place, tmp_path: Pat
     assert (standing(begun), begun.lost) == ({}, 1)
 
 
-def test_a_file_that_cannot_be_opened_is_not_given_up(place: Place) -> None:
-    add(place.open(), people(1))
-    path, content = place.files[0], place.files[0].read_bytes()
+def test_a_file_that_cannot_be_opened_is_not_given_up(quick_place: Place) -> None:
+    add(quick_place.open(), people(1))
+    path, content = quick_place.files[0], quick_place.files[0].read_bytes()
     path.unlink()
     path.symlink_to(path.name)  # it is there, and nobody can open it
     for anew in (False, True):
-        assert place.refused(anew=anew).code == "ledger.unreadable"
+        assert quick_place.refused(anew=anew).code == "ledger.unreadable"
     path.unlink()
     path.write_bytes(content)
-    assert standing(place.open()) == {"id1": "held"}
+    assert standing(quick_place.open()) == {"id1": "held"}
 
 
 def test_a_slice_begun_anew_twice_at_once_is_begun_by_one(place: Place) -> None:
@@ -473,8 +509,9 @@ def test_the_segments_of_an_audience_are_those_in_the_book_and_those_that_lie_th
     assert segments_in(place.state, files, "13") == []
     with pytest.raises(SourceError, match="segment c"):
         open_ledgers(place.state, files, audience_id="12", key=KEY, run_id=None)
+    add(place.open(segment="a"), people(7))
     others = open_ledgers(place.state, files, audience_id="12", key=OTHER_KEY, run_id=None, but="a", anew=True)
-    assert [other.segment for other in others] == ["b/ü x", "c"]
+    assert [standing(other) for other in others] == [{"id1": "held"}, {"id1": "in doubt"}]
 
 
 # --- random walks ----------------------------------------------------------------------------------------------------

@@ -133,8 +133,19 @@ LOSSES = {
 }
 
 
-@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
-def test_what_was_lost_is_told_and_a_new_ledger_ends_with_the_right_members(world: World, loss: Loss) -> None:
+ALIKE = {  # told like any, and mended as one of the others
+    "this host keeps another folder",
+    "another workspace's folder",
+    "every file is damaged",
+    "marks of the removed are damaged",
+    "the key is another one",
+    "the key is too short",
+}
+
+
+@pytest.mark.parametrize("what", sorted(set(LOSSES) - ALIKE))
+def test_what_was_lost_is_told_and_a_new_ledger_ends_with_the_right_members(world: World, what: str) -> None:
+    loss = LOSSES[what]
     loss.happens(world)
     world.write(THIRD)
     error = world.told()
@@ -165,12 +176,13 @@ def test_a_replacement_at_once_is_the_other_way_out(world: World, what: str) -> 
 
 
 def test_brought_back_all_goes_on_as_if_nothing_had_happened(world: World) -> None:
-    whole = world.save()
+    whole, config = world.save(), world.folder / "connector.yaml"
+    text = config.read_text(encoding="utf-8")
     for loss in LOSSES.values():
-        if loss.happens is not another_folder:
-            loss.happens(world)
-            assert world.told()["code"] == loss.code
-            world.bring_back(whole)
+        loss.happens(world)
+        assert world.told()["code"] == loss.code
+        world.bring_back(whole)
+        config.write_text(text, encoding="utf-8")
     world.quiet()
     assert world.export()["rows"]["unchanged"] == len(SECOND)
 
