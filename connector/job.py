@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 IN_FLIGHT = 32
 GIGABYTE = 1_000_000_000
-LEAST_ROWS, MOST_ROWS = 4_096, 65_536  # of a frame
+LEAST_ROWS, MOST_ROWS = 4_096, 131_072  # of a frame
 
 
 @dataclass(slots=True)
@@ -112,6 +112,10 @@ class Job:
     def between_frames(self, stage: str) -> None:
         """Show how far the run is, and stop when asked to: nothing is under way between two frames of the source."""
         self.tell(stage)
+        self.check_stop()
+
+    def check_stop(self) -> None:
+        """Stop when asked to."""
         if self.options.stop.is_set():
             raise InterruptedRunError("stopped while reading", hint="Run the same command again to go on.")
 

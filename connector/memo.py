@@ -19,7 +19,7 @@ ENOUGH: Final = 1 << 13
 """Cells after which a column is judged."""
 WORTH: Final = 1.7
 """How often a cell must come on average, for looking it up to be cheaper than working it out."""
-_SEPARATOR: Final = "\x1f"
+_SEPARATOR, _NULL = "\x1f", "\x1e"
 
 
 class Memo:
@@ -74,5 +74,5 @@ def _joined(cells: pl.DataFrame) -> pl.Series:
     first, *others = cells.get_columns()
     if not others:
         return first
-    rest = [pl.col(column.name).fill_null("") for column in others]
+    rest = [pl.col(column.name).fill_null(_NULL) for column in others]
     return cells.select(pl.concat_str(first.name, *rest, separator=_SEPARATOR)).to_series()

@@ -8,11 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
 from connector.audiences.suppression import PersonSet
 from connector.hashing import Hashed, hash_columns
-from connector.in_order import in_order
+from connector.in_order import ahead, in_order
 from connector.profiles.fingerprints import Fingerprints
 from connector.profiles.losses import Losses
 from connector.profiles.mapping import ROW
@@ -20,7 +21,7 @@ from connector.profiles.segments import suppressed_keys
 from connector.transform import AT, UNHASHED, Candidates, Transformed, profiles_lost
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
     from connector.audiences.duplicates import Duplicates
     from connector.audiences.suppression import Forgotten
@@ -64,7 +65,7 @@ def read_suppression(config: Config) -> PersonSet:
 
 def first_candidates(segment: Segment, tally: Tally) -> Iterator[Candidates]:
     """Read a segment that was never sent: whoever consents is a candidate."""
-    for chunk in segment.chunks():
+    for chunk in ahead(segment.chunks()):
         tally.unparsable.update(chunk.unparsable)
         tally.scanned += chunk.scanned
         consenting, numbers, _ = consenting_of(chunk.frame, segment.mapping, tally)
@@ -100,7 +101,7 @@ def prepare(
     forgotten: Forgotten,
     duplicates: Duplicates,
     workers: int = 1,
-) -> Iterator[Prepared]:
+) -> Generator[Prepared]:
     """Normalise and hash candidates: the rows to add in source order, every profile's fate counted in ``tally``.
 
     The first of these that holds is a profile's fate: no identifier, bad value, suppressed or forgotten, duplicate.
@@ -139,22 +140,23 @@ def _looked_up(transformed: Iterator[Transformed], duplicates: Duplicates) -> It
 
 def _counted(done: Transformed, hashed: pl.DataFrame, tally: Tally) -> Prepared:
     """Count what is left as eligible and to add, and number its profiles from 0."""
-    rows_of_profiles = hashed[ROW].unique(maintain_order=True)
-    tally.eligible += rows_of_profiles.len()
-    tally.extra += hashed.height - rows_of_profiles.len()
-    tally.to_add += hashed.height
-    begins = hashed[ROW] != hashed[ROW].shift(1)
-    profiles = begins.fill_null(value=False).cum_sum().cast(pl.UInt32)
-    return Prepared(
-        Hashed(hashed.drop(AT, ROW)),
-        profiles,
-        Fingerprints(done.prints[rows_of_profiles]),
-        done.numbers[rows_of_profiles],
-    )
+    rows = hashed[ROW].to_numpy()
+    begins = np.append(True, rows[1:] != rows[:-1])[: len(rows)]
+    whose = rows[begins]
+    tally.eligible += len(whose)
+    tally.extra += len(rows) - len(whose)
+    tally.to_add += len(rows)
+    profiles = pl.Series(np.cumsum(begins, dtype=np.uint32) - np.uint32(1), dtype=pl.UInt32)
+    prints, numbers = done.prints, done.numbers
+    if len(whose) < numbers.len():
+        prints, numbers = Fingerprints(prints[whose]), numbers[whose]
+    return Prepared(Hashed(hashed.drop(AT, ROW)), profiles, prints, numbers)
 
 
 def _keep(done: Transformed, rows: pl.DataFrame, keep: pl.Series, tally: Tally, reason: str) -> pl.DataFrame:
     """Keep some rows; the profiles that lost all of theirs have met their fate."""
+    if keep.all():
+        return rows
     kept = rows.filter(keep)
     done.skip(profiles_lost(rows[ROW], kept[ROW]), tally, reason)
     return kept

@@ -6,6 +6,7 @@ must not be there. ``replace``: the whole audience at once. ``remove``: take the
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING
@@ -40,6 +41,7 @@ from connector.guards import (
     refuse_guarded,
     tell_of_lost_rows,
 )
+from connector.in_order import ahead
 from connector.job import Meter
 from connector.preparation import first_candidates, prepare, read_suppression
 from connector.profiles.fingerprints import fingerprinter
@@ -77,6 +79,7 @@ class _Export:
     transform: Transform
     sender: Sender | None
     schema: tuple[str, ...]
+    at_end: ExitStack
     _others: list[Ledger] | None = field(default=None)
     _unchanged: Unchanged | None = field(default=None)
 
@@ -91,18 +94,18 @@ class _Export:
         return self._others
 
     def prepared(self, stock: Stock, tally: Tally) -> Iterator[Prepared]:
-        """Prepare the candidates; members that stay count as seen."""
+        """Prepare the candidates, a frame ahead; members that stay count as seen."""
         if self._unchanged is None:
             self._unchanged = Unchanged(self.ledger, stock.unchanged)
-        return prepare(
-            self.candidates(stock, tally),
-            self.transform,
-            tally,
-            never=self.never,
-            forgotten=self.forgotten,
-            duplicates=Duplicates(self._unchanged),
-            workers=self.job.options.workers,
-        )
+        preparing = prepare(
+            self.candidates(stock, tally), self.transform, tally, never=self.never, forgotten=self.forgotten,
+            duplicates=Duplicates(self._unchanged if len(stock.unchanged) else None), workers=self.job.options.workers,
+        )  # fmt: skip
+        taking = ahead(preparing)
+        self.at_end.callback(taking.close)  # not only when nothing holds an error's frames any more
+        for some in taking:
+            self.job.tell("reading")
+            yield some
 
     def candidates(self, stock: Stock, tally: Tally) -> Iterator[Candidates]:
         """Give the candidates, and stop between two frames when asked to."""
@@ -110,7 +113,7 @@ class _Export:
         if stock.candidates is not None:
             self.job.meter = Meter(stock.candidates, lambda: handed)
         for some in stock.again(tally):
-            self.job.between_frames("reading")
+            self.job.check_stop()
             handed += some.frame.height
             yield some
 
@@ -120,19 +123,15 @@ def carry_out(job: Job) -> Report:
     rows = rows_hint(job.segment.source)
     if rows is not None:
         job.meter = Meter(rows, lambda: job.tally.scanned)
-    export = _open(job)
-    if job.mode == "remove":
-        _remove(export)
-    elif job.mode == "replace":
-        _replace(export)
-    else:
-        _refresh(export)
+    with ExitStack() as at_end:
+        export = _open(job, at_end)
+        {"remove": _remove, "replace": _replace}.get(job.mode, _refresh)(export)
     report = job.report()
     refuse_guarded(job, report)
     return report
 
 
-def _open(job: Job) -> _Export:
+def _open(job: Job, at_end: ExitStack) -> _Export:
     if job.mode == "replace" and job.options.limit is not None:
         raise ConfigError(
             "--limit would replace the audience by its first rows",
@@ -149,7 +148,7 @@ def _open(job: Job) -> _Export:
     transform = Transform(job.segment.mapping, printer, value_based=value_based)
     ledger = job.open_ledger(key)
     tell_of_lost_rows(job, ledger)
-    return _Export(job, key, ledger, never, forgotten, reading, transform, _sender(job), schema)
+    return _Export(job, key, ledger, never, forgotten, reading, transform, _sender(job), schema, at_end)
 
 
 def _refresh(export: _Export) -> None:
@@ -396,6 +395,6 @@ def _sender(job: Job) -> Sender | None:
     if job.run_id is None:
         return None
     return Sender(
-        job.graph, job.destination, job.state, job.run_id, job.tally, job.options.in_flight, job.options.memory // 8,
-        job.options.stop, job.before_batch, job.tell, job.options.today(),
+        job.graph, job.destination, job.state, job.run_id, job.tally, job.options.workers, job.options.in_flight,
+        job.options.memory // 8, job.options.stop, job.before_batch, job.tell, job.options.today(),
     )  # fmt: skip

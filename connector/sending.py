@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import nullcontext, suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from connector.audiences.ledger_rows import ledger_rows
 from connector.audiences.upload import Receipt, Upload
 from connector.errors import ConnectorError
 from connector.hashing import Hashed
+from connector.in_order import in_order
 from connector.preparation import Prepared
 from connector.profiles.fingerprints import Fingerprints
 from connector.rejects import REJECTED
@@ -27,7 +28,7 @@ from connector.transform import hashed_codes
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from datetime import date
 
     from numpy.typing import NDArray
@@ -96,6 +97,7 @@ class Sender:
     state: State
     run_id: str
     tally: Tally
+    workers: int
     in_flight: int
     most_bytes: int
     stop: threading.Event
@@ -115,9 +117,9 @@ class Sender:
         replace: bool = False,
     ) -> None:
         """Send rows to add; each is in the ledger before it leaves. With ``limit``, the rest is read and counted only."""
-        rows = self._entered(self._cut(prepared, limit), ledger)
         refuse = lambda places: self._refuse(ledger, places)  # noqa: E731
-        outcome = self._upload("replace" if replace else "add", rows, schema, ledger, refuse)
+        with closing(self._entered(self._cut(prepared, limit), ledger)) as rows:
+            outcome = self._upload("replace" if replace else "add", rows, schema, ledger, refuse)
         if outcome.missing:
             ledger.doubt_this_run()
         invalid = min(outcome.invalid, outcome.rows - outcome.missing)
@@ -180,14 +182,16 @@ class Sender:
             if mine.rows.height:
                 yield mine
 
-    def _entered(self, prepared: Iterable[Prepared], ledger: Ledger) -> Iterator[Hashed]:
+    def _entered(self, prepared: Iterable[Prepared], ledger: Ledger) -> Generator[Hashed]:
         """Give the rows, each part entered in the ledger first."""
-        for some in _gathered(prepared):
-            rows = ledger_rows(some.rows, some.profiles, some.prints, hashed_codes(some.rows), sent=self.today)
+        for some, rows in in_order(self._with_ledger_rows, _gathered(prepared), workers=self.workers):
             ends = self._rows + np.cumsum(rows["rows"].to_numpy(), dtype=np.int64)
             self._part_ends.append(_Part(ledger.intend(rows), ends, some.numbers))
             self._rows = int(ends[-1])
             yield some.rows
+
+    def _with_ledger_rows(self, some: Prepared) -> tuple[Prepared, pl.DataFrame]:
+        return some, ledger_rows(some.rows, some.profiles, some.prints, hashed_codes(some.rows), sent=self.today)
 
     def _refuse(self, ledger: Ledger, places: list[int]) -> None:
         """Count rows that Meta refuses, and let their profiles count as not sent: the next run tries again."""

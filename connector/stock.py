@@ -18,7 +18,7 @@ from connector.audiences.ledger_rows import MASK_ORDER
 from connector.audiences.members import UNKNOWN, Wanted
 from connector.audiences.suppression import PersonSet
 from connector.hashing import Hashed, hash_columns
-from connector.in_order import in_order
+from connector.in_order import ahead, in_order
 from connector.preparation import consenting_of, external_ids, first_candidates
 from connector.profiles.fingerprints import Fingerprints
 from connector.report import Tally
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from connector.audiences.ledger import Ledger
+    from connector.audiences.members import Members
     from connector.audiences.suppression import People
     from connector.profiles.fingerprints import Fingerprinter
     from connector.profiles.mapping import Mapping
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 MOST_WAITING = 100_000_000  # bytes of candidates that wait in memory, packed
 FRAME_ROWS = 65_536  # candidates are few a frame of the source: they are put together before they are prepared
+NOBODY = np.zeros(0, dtype=np.int64)
 WHO = ("EXTERN_ID", "EMAIL", "PHONE")
 
 
@@ -58,6 +60,16 @@ class Stock:
     keys: dict[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """One frame: who consents, their fingerprints, who does not, and the members' numbers."""
+
+    some: Candidates
+    prints: Fingerprints
+    refusing: pl.DataFrame
+    numbers: NDArray[np.int64]
+
+
 @dataclass(slots=True)
 class Reading:
     """How to read a segment: whose fingerprints, who must not stay, by how many threads, what to do after each frame."""
@@ -75,18 +87,20 @@ class Reading:
             barred |= people.members(ledger)
         return barred
 
-    def fingerprinted(self, tally: Tally) -> Iterator[tuple[Candidates, Fingerprints, pl.DataFrame]]:
-        """Read: those who consent, their fingerprints, and the others, frame by frame; counted a little ahead."""
+    def fingerprinted(self, tally: Tally, members: Members | None = None) -> Iterator[_Read]:
+        """Read, frame by frame and a little ahead: those who consent, who of ``members`` they are, and the others."""
 
         def consenting() -> Iterator[tuple[Candidates, pl.DataFrame]]:
-            for chunk in self.segment.chunks():
+            for chunk in ahead(self.segment.chunks()):
                 tally.unparsable.update(chunk.unparsable)
                 tally.scanned += chunk.scanned
                 frame, numbers, refusing = consenting_of(chunk.frame, self.segment.mapping, tally)
                 yield Candidates(frame, numbers), refusing
 
-        def fingerprint(some: tuple[Candidates, pl.DataFrame]) -> tuple[Candidates, Fingerprints, pl.DataFrame]:
-            return some[0], self.fingerprinter.of(some[0].frame), some[1]
+        def fingerprint(read: tuple[Candidates, pl.DataFrame]) -> _Read:
+            some, refusing = read
+            prints = self.fingerprinter.of(some.frame)
+            return _Read(some, prints, refusing, NOBODY if members is None else members.find(prints))
 
         return in_order(fingerprint, consenting(), workers=self.workers)
 
@@ -113,10 +127,10 @@ def take_stock(
     comparison = _Comparison(ledger, reading.barred(ledger), resend, tally)
     mapping = reading.segment.mapping
     withdrawn = PersonSet()
-    for some, prints, refusing in reading.fingerprinted(tally):
-        if only_leavers and refusing.height:
-            _note_withdrawn(withdrawn, mapping, refusing)
-        comparison.compare(some, prints, mapping)
+    for read in reading.fingerprinted(tally, ledger.members):
+        if only_leavers and read.refusing.height:
+            _note_withdrawn(withdrawn, mapping, read.refusing)
+        comparison.compare(read, mapping)
         reading.tell()
     gone = ledger.members.gone
     if only_leavers:
@@ -156,10 +170,9 @@ class _Comparison:
         self._waiting: list[_Packed] | None = []
         self._size = 0
 
-    def compare(self, some: Candidates, prints: Fingerprints, mapping: Mapping) -> None:
+    def compare(self, read: _Read, mapping: Mapping) -> None:
         """Count who is unchanged, suppressed or repeated, and let the rest wait."""
-        members, tally = self._members, self._tally
-        numbers = members.find(prints)
+        members, tally, some, numbers = self._members, self._tally, read.some, read.numbers
         known = numbers != UNKNOWN
         out = np.zeros(len(numbers), dtype=bool)
         out[known] = self.barred[numbers[known]]
@@ -182,7 +195,7 @@ class _Comparison:
         self._pending[numbers[known & candidate]] = True
         if candidate.any():
             kept = pl.Series(candidate)
-            self._wait(_chosen(some, kept), Fingerprints(prints.filter(kept)))
+            self._wait(_chosen(some, kept), Fingerprints(read.prints.filter(kept)))
 
     def _wait(self, some: Candidates, prints: Fingerprints) -> None:
         self._prints.append(prints)
@@ -241,6 +254,6 @@ def _chosen(some: Candidates, kept: pl.Series) -> Candidates:
 def _read_again(reading: Reading, prints: pl.DataFrame, tally: Tally) -> Iterator[Candidates]:
     """Read the source again for the candidates; what changed in between is left for the next run."""
     wanted, counted_before = Wanted(prints), Tally()
-    for some, seen, _ in reading.fingerprinted(counted_before):
-        yield _chosen(some, pl.Series(wanted.take(seen)))
+    for read in reading.fingerprinted(counted_before):
+        yield _chosen(read.some, pl.Series(wanted.take(read.prints)))
     tally.skipped["source_changed"] = wanted.missing

@@ -63,8 +63,8 @@ class Members:
 
     def find(self, prints: pl.DataFrame) -> NDArray[np.int64]:
         """Give for each fingerprint its member's number, or ``UNKNOWN``."""
-        self._index = self._index or _Index(self.high)
-        return _find(self._index, self.low, prints["high"].to_numpy(), prints["low"].to_numpy())
+        index = self._index = self._index or _Index(self.high)  # of two threads, each may make one
+        return _find(index, self.low, prints["high"].to_numpy(), prints["low"].to_numpy())
 
     def meet(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Mark the members as met; true for those that were met before, in an earlier frame or earlier in this one."""

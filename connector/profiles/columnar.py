@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SLICE_ROWS: Final = 65_536
+SLICE_ROWS: Final = 131_072
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,8 +37,8 @@ class Fingerprinter:
         SHA-256 over the secret prefix and the attributes, cut to 128 bits: keyed, and safe against extension because
         it is cut. Each attribute's place is told apart; null and an empty text are both blank, whichever a file has.
         """
-        cells = [part for column in self.columns for part in (pl.lit(_UNIT), _as_text(frame, column))]
-        text = pl.concat_str([pl.lit(self.prefix), *cells], ignore_nulls=True).alias("text")
+        form = _UNIT.join([self.prefix, *("{}" for _ in self.columns)])
+        text = pl.format(form, *(_as_text(frame, column).fill_null("") for column in self.columns)).alias("text")
         digest = plh.col("text").chash.sha2_256().alias("digest")
         return Fingerprints(frame.select(text).select(digest).select(_word(0, "high"), _word(16, "low")))
 
