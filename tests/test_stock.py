@@ -64,7 +64,7 @@ class Place:
     def ledger_of(self, people: list[Person], held: int) -> Ledger:
         """A ledger of these people, the first ``held`` of them acknowledged."""
         self.write([replace(one, consent=True) for one in people])
-        prints = [prints for _, prints, _ in self.reading(PersonSet()).fingerprinted(Tally())]
+        prints = [read.prints for read in self.reading(PersonSet()).fingerprinted(Tally())]
         where = {"audience_id": "1", "segment": "people", "key": KEY, "run_id": "r"}
         files = open_ledger_files(str(self.folder / "ledger"))
         ledger = open_ledger(self.state, files, **where)  # type: ignore[arg-type]
