@@ -22,7 +22,13 @@ from connector.audiences.ledger import open_ledger, open_ledgers
 from connector.audiences.ledger_book import LedgerBook
 from connector.audiences.ledger_files import open_ledger_files
 from connector.audiences.lock import audience_lock
-from connector.audiences.marks import audience_is_clear, audiences_to_clear, read_forgotten, write_marks
+from connector.audiences.marks import (
+    audience_is_clear,
+    audiences_to_clear,
+    begin_new_list,
+    read_forgotten,
+    write_marks,
+)
 from connector.audiences.removals import Removal
 from connector.audiences.suppression import PersonSet, marks_of
 from connector.errors import ConfigError, ConnectorError, GuardError, InterruptedRunError, SourceError
@@ -97,6 +103,7 @@ def forget_person(
     phones: Sequence[str] = (),
     external_ids: Sequence[str] = (),
     country: str | None = None,
+    new_list: bool = False,
     stop: threading.Event | None = None,
 ) -> Certificate:
     """Take people out of every audience and let none of them out again.
@@ -107,6 +114,7 @@ def forget_person(
         phones: Numbers, or their SHA-256.
         external_ids: As the mappings' ``external_id`` has them.
         country: ISO alpha-2, for phones without a country code; by default the mappings' ``default_country``.
+        new_list: The key of the list is lost: begin it anew with these, who must be all that were ever forgotten.
         stop: Set it to stop between two requests.
 
     Raises:
@@ -121,13 +129,17 @@ def forget_person(
             "nobody to forget was named", code="usage", hint="Give --email, --phone or --external-id, or --stdin."
         )
     with State.open(config.state_url) as state:
-        key = read_ledger_key(config.root, ledger_exists=bool(LedgerBook(state).slices()))
+        ledger_exists = bool(LedgerBook(state).slices())
+        key = read_ledger_key(config.root, ledger_exists=ledger_exists and not new_list)
+        struck = begin_new_list(state, key) if new_list else 0
         read_forgotten(state, key)  # raises when marks of another key are there
         work = _Forgetting(config, state, key, stop or threading.Event())
         certificate = work.do(asked)
         left = {place.audience_id: place.outcome for place in certificate.places if place.outcome != "removed"}
         done = {place.audience_id: place.run for place in certificate.places if place.outcome == "removed"}
         after = {"asked": certificate.asked, "removed": done, "left": left}
+        if new_list:
+            after["struck"] = struck
         state.audit(AuditEntry(action="forget", outcome="partial" if left else "ok", after=after))
     return certificate
 

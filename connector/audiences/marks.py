@@ -1,6 +1,6 @@
 """Who asked to be forgotten, in the state database: keyed marks, and the audiences that may still hold somebody of them.
 
-Marks are never taken back. An audience stands on the list from the moment marks are written until nobody of the forgotten is
+Marks are never taken back, unless their key is lost. An audience stands on the list from the moment marks are written until nobody of the forgotten is
 in it: so nothing is lost when the work is cut off in between.
 """
 
@@ -38,9 +38,17 @@ def read_forgotten(state: State, key: bytes) -> Forgotten:
         raise SourceError(
             "the list of forgotten people was written with another key: nobody on it could be recognised",
             code="forgotten.key",
-            hint="Bring back CONNECTOR_KEY or .connector/key.",
+            hint="Bring back CONNECTOR_KEY or .connector/key. If it is lost, enter everybody who was ever forgotten again:"
+            " connector forget --stdin --new-list < all-of-them.txt",
         )
     return Forgotten(key, frozenset(row.mark for row in rows))
+
+
+def begin_new_list(state: State, key: bytes) -> int:
+    """Strike the marks of other keys, which nobody can read any more; returns how many they were."""
+    with state.session() as connection:
+        struck = connection.execute(sa.delete(FORGOTTEN).where(FORGOTTEN.c.key_mark != key_mark(key)))
+    return int(struck.rowcount)
 
 
 def write_marks(state: State, key: bytes, marks: Iterable[str], audiences: Iterable[str]) -> None:

@@ -31,6 +31,10 @@ def forget(
         bool,
         typer.Option("--stdin", help="Read lines such as `email ada@example.com`: nothing in the shell's history."),
     ] = False,
+    new_list: Annotated[
+        bool,
+        typer.Option("--new-list", help="The key is lost: begin the list anew with all who were ever forgotten."),
+    ] = False,
     yes: Yes = False,
     workspace: Workspace = HERE,
     as_json: Json = False,
@@ -46,11 +50,11 @@ def forget(
             _read_lines(given)
         config = Config.load(workspace)
         if not yes:
-            _confirm(sum(map(len, given.values())), stdin=stdin)
+            _confirm(sum(map(len, given.values())), stdin=stdin, new_list=new_list)
         with stop_on_signals() as stop:
             done = forget_person(
                 config, emails=given["email"], phones=given["phone"], external_ids=given["external_id"],
-                country=country, stop=stop,
+                country=country, new_list=new_list, stop=stop,
             )  # fmt: skip
         return Answer({"certificate": done.to_json()}, _shown(done), done.exit_code)
 
@@ -75,8 +79,11 @@ def _read_lines(given: dict[str, list[str]]) -> None:
         given[name].append(value.strip())
 
 
-def _confirm(people: int, *, stdin: bool) -> None:
-    asked = f"{people} identifiers leave every audience and can never be sent again. There is no way back. Go on?"
+def _confirm(people: int, *, stdin: bool, new_list: bool) -> None:
+    whole = " Whoever else was forgotten before may be sent again." if new_list else ""
+    asked = (
+        f"{people} identifiers leave every audience and can never be sent again.{whole} There is no way back. Go on?"
+    )
     terminal = sys.stdin.isatty() and not stdin
     if people and not (terminal and typer.confirm(asked, err=True)):
         raise GuardError(

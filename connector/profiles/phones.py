@@ -7,6 +7,8 @@ Meta.
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 import polars as pl
 
@@ -85,6 +87,8 @@ def _ask_library(phones: pl.Series, countries: pl.Series) -> pl.DataFrame:
     rows = pl.DataFrame({"country": countries, "phone": phones})
     distinct = rows.unique().sort("country", "phone")  # country by country: the library's regex cache is small
     readings = [read_phone(phone, country) for country, phone in distinct.iter_rows()]
+    # The library leaves errors behind that hold each other, and with them all that its callers hold: frames of megabytes.
+    gc.collect(0)
     told = distinct.with_columns(
         pl.Series("digits", [r.digits for r in readings], pl.String),
         pl.Series("reason", [r.reason and r.reason.value for r in readings], pl.String),

@@ -17,7 +17,7 @@ from connector.profiles.cleaning import CLEAN, TRIM, Step
 from connector.profiles.match_keys import PLAIN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     Accepts = Callable[[pl.Expr], pl.Expr]
     Reason = Callable[[pl.Expr], pl.Expr]
@@ -80,11 +80,7 @@ def _phone_steps() -> tuple[Step, ...]:
     from connector.profiles.phones import normalise_phones  # noqa: PLC0415 - loads libphonenumber's metadata
 
     def in_e164(value: pl.Expr) -> pl.Expr:
-        return pl.map_batches(
-            [value, pl.col(places.COUNTRY)],
-            lambda columns: normalise_phones(columns[0], columns[1]),
-            return_dtype=pl.String,
-        )
+        return _of_phone_and_country(value, normalise_phones)
 
     return (
         Step("drop .0", lambda v: v.str.replace(r"^(\+?[0-9]+)\.0+$", "$1")),
@@ -95,11 +91,15 @@ def _phone_steps() -> tuple[Step, ...]:
 def _phone_reason(value: pl.Expr) -> pl.Expr:
     from connector.profiles.phones import phone_reasons  # noqa: PLC0415 - see above
 
-    return pl.map_batches(
-        [value, pl.col(places.COUNTRY)],
-        lambda columns: phone_reasons(columns[0], columns[1]),
-        return_dtype=pl.String,
-    )
+    return _of_phone_and_country(value, phone_reasons)
+
+
+def _of_phone_and_country(value: pl.Expr, work: Callable[[pl.Series, pl.Series], pl.Series]) -> pl.Expr:
+    # polars tries a function with a dtype first: one that refused it would leave an error behind, which holds the frame.
+    def of_columns(columns: Sequence[pl.Series], **_: object) -> pl.Series:
+        return work(columns[0], columns[1])
+
+    return pl.map_batches([value, pl.col(places.COUNTRY)], of_columns, return_dtype=pl.String)
 
 
 _MADID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"

@@ -260,6 +260,27 @@ def test_a_phone_that_means_two_numbers_wants_a_country(workspace: Path, sandbox
     assert forget(run, "--phone", "06 39 98 12 34", "--country", "FR")["asked"] == {"phone": 1}
 
 
+def test_a_lost_key_lets_nobody_out_until_the_list_is_begun_anew(
+    workspace: Path, sandbox: dict[str, Any], members: Members, run: Run
+) -> None:
+    add(run, sandbox)
+    export(run, "people")
+    forget(run, "--email", "mary@example.com")
+    (workspace / ".connector" / "key").unlink()
+    for words in ((), ("--full",)):
+        refused = run("export", "segment", "people", "--allow-shrink", "--json", *words)
+        assert refused.exit_code == 3
+    assert refused.envelope["error"]["code"] == "forgotten.key"
+    assert "--new-list" in refused.envelope["error"]["hint"]
+    assert held(members) == just(RENE, AIKO)
+    forget(run, "--stdin", "--new-list", stdin="email mary@example.com\n")
+    data = export(run, "people", "--full", "--allow-shrink")
+    assert data["profiles"]["skipped"]["suppressed"] == 1
+    assert held(members) == just(RENE, AIKO)
+    last = [line for line in run("show", "audit", "--json").envelope["data"]["audit"] if line["action"] == "forget"]
+    assert any(line["after"].get("struck") for line in last)
+
+
 @pytest.mark.parametrize("mode", ["mirror", "add", "replace", "remove"])
 def test_a_member_who_is_suppressed_later_is_taken_out_in_every_mode(
     workspace: Path, sandbox: dict[str, Any], members: Members, run: Run, mode: str
