@@ -3,11 +3,12 @@
 People come in on the left, hashes go out on the right::
 
     profiles/    Segment.chunks -> Mapping.keys_of          raw frame -> clean Keys
-    hashing.py   ------------- hash_columns -------------   Keys -> Hashed
-    audiences/   json_rows -> batches -> Upload.send        Batch -> Receipt
+    hashing.py   --------------- Hasher.of --------------   Keys -> Hashed
+    audiences/   batches -> Batch.body -> Upload.send       Hashed -> Receipt
 
-In between, ``stock.py`` compares the segment with the ledger, ``preparation.py`` gives every profile its fate, ``refresh.py``
-decides what is added and removed, ``sending.py`` enters rows in the ledger before they leave.
+In between, ``stock.py`` compares the segment with the ledger, ``transform.py`` takes one frame from people to hashes,
+``preparation.py`` gives every profile its fate, ``refresh.py`` decides what is added and removed, ``sending.py`` enters rows in
+the ledger before they leave.
 """
 
 from __future__ import annotations

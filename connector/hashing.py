@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 Hashed = NewType("Hashed", pl.DataFrame)
-"""A frame of digests and plain ids. Only :func:`hash_columns` makes one."""
+"""A frame of digests and plain ids. Only a :class:`Hasher` makes one of text."""
 
 DIGEST_BYTES = 64
 SAMPLE = 4096

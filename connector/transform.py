@@ -66,6 +66,7 @@ class Transform:
 
     def __call__(self, some: Candidates) -> Transformed:
         """Normalise and hash the rows that have a key identifier."""
+        some, at_sight = self._named(some)
         keys = self.mapping.keys_of(some.frame, self._normaliser)
         identified = self.mapping.identified(keys.values)
         good = identified
@@ -78,12 +79,21 @@ class Transform:
         values = kept.values if self._value_based else kept.values.drop("LOOKALIKE_VALUE", strict=False)
         hashed = self._hasher.of(values.with_row_index(AT))
         known = with_identities(hashed, hashed_codes(hashed))
-        lost = tuple(
+        later = (
             Lost(reason, *_known_by(some.numbers, keys.values, which))
             for reason, which in (("no_identifier", nameless), ("bad_value", bad))
             if len(which)
         )
-        return Transformed(some.numbers, self._fingerprinter.of(some.frame), kept, known, lost)
+        return Transformed(some.numbers, self._fingerprinter.of(some.frame), kept, known, (*at_sight, *later))
+
+    def _named(self, some: Candidates) -> tuple[Candidates, tuple[Lost, ...]]:
+        """Leave out whoever has no key identifier at first sight: of a refresh's candidates they are the most."""
+        nothing = self.mapping.without_identifier(some.frame)
+        if not nothing.any():
+            return some, ()
+        ids = self.mapping.external_ids(some.frame.filter(nothing), self._normaliser)
+        lost = Lost("no_identifier", some.numbers.filter(nothing), ids)
+        return Candidates(some.frame.filter(~nothing), some.numbers.filter(~nothing)), (lost,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,11 @@ class DigestSet:
             at = np.searchsorted(keys, first)
             np.minimum(at, len(keys) - 1, out=at)
             found |= (keys[at] == first) & (checks[at] == second)
+            self._done_with(keys)
         return found
+
+    def _done_with(self, keys: NDArray[np.uint64]) -> None:
+        """Take note that a run was looked through."""
 
     def _merge(self) -> None:
         """Merge the last runs when eight of them are of one size or smaller than the one before."""
@@ -116,11 +120,12 @@ class DigestSet:
         """Make the table of marks larger when it grows full."""
         wanted = min(_MOST_BITS, (len(self) * _SPARSE).bit_length())
         if wanted > self._bits:
-            self._bits = min(_MOST_BITS, wanted + (2 if wanted < _WIDE else 1))  # each time all are marked again
+            self._bits = min(_MOST_BITS, wanted + (2 if wanted < _WIDE else 0))  # each time all are marked again
             self._marks = _no_marks(self._bits)
             for keys, checks in self._all_runs():
                 for start in range(0, len(keys), _AT_ONCE):
                     self._mark((keys[start : start + _AT_ONCE], checks[start : start + _AT_ONCE]))
+                self._done_with(keys)
 
 
 class SpillingSet(DigestSet):
@@ -136,7 +141,7 @@ class SpillingSet(DigestSet):
         self._most = most
         self._secret = np.uint64(secrets.randbits(64) | 1)
         self._filed: list[Run] = []
-        self._maps: list[mmap.mmap] = []
+        self._maps: dict[int, mmap.mmap] = {}
 
     def find(self, keys: Keys) -> NDArray[np.bool_]:
         """As :meth:`DigestSet.find`."""
@@ -153,12 +158,10 @@ class SpillingSet(DigestSet):
     def _all_runs(self) -> list[Run]:
         return [*self._filed, *self._runs]
 
-    def _look_up(self, first: NDArray[np.uint64], second: NDArray[np.uint32]) -> NDArray[np.bool_]:
-        found = super()._look_up(first, second)
-        for pages in self._maps:
-            if _GIVE_BACK is not None:  # the few that were touched, to the system
-                pages.madvise(_GIVE_BACK)
-        return found
+    def _done_with(self, keys: NDArray[np.uint64]) -> None:
+        pages = self._maps.get(id(keys))
+        if pages is not None and _GIVE_BACK is not None:  # those that were touched, to the system
+            pages.madvise(_GIVE_BACK)
 
     def _written(self, run: Run) -> Run:
         with tempfile.TemporaryFile(prefix="connector-") as file:
@@ -166,9 +169,10 @@ class SpillingSet(DigestSet):
                 file.write(column.data)
             file.flush()
             pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        self._maps.append(pages)
         count = len(run[0])
-        return np.frombuffer(pages, np.uint64, count), np.frombuffer(pages, np.uint32, count, offset=8 * count)
+        keys = np.frombuffer(pages, np.uint64, count)
+        self._maps[id(keys)] = pages  # which lives as long as it stands among the runs
+        return keys, np.frombuffer(pages, np.uint32, count, offset=8 * count)
 
 
 def _merged(runs: list[Run]) -> Run:

@@ -21,6 +21,7 @@ from connector.audiences.ledger_rescue import left_by_crash, rescued
 from connector.audiences.ledger_rows import MASK_ORDER
 from connector.audiences.members import LOADED, Members, Piece, read_members
 from connector.errors import SourceError, TransientError
+from connector.in_order import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from connector.audiences.members import Kind
     from connector.state import State
 
+READERS: Final = 2  # parts that are read at once
 _PRINT: Final = ("high", "low")
 _AGAIN_FORGOTTEN: Final = "the list of forgotten people is lost with it, so forget them again first."
 
@@ -73,7 +75,8 @@ class Ledger:
 
     def _load(self) -> tuple[Members, list[int]]:
         parts = self._record.files
-        frames = (self._read(p, LOADED if p.kind == "rows" else _PRINT) for p in parts)
+        read = lambda part: self._read(part, LOADED if part.kind == "rows" else _PRINT)  # noqa: E731
+        frames = in_order(read, parts, workers=READERS)
         members, starts = read_members([Piece(p.kind, p.rows, p.held) for p in parts], frames)
         return members, [s for s, p in zip(starts, parts, strict=True) if p.kind == "rows"]
 
@@ -148,12 +151,18 @@ class Ledger:
         wanted[self.members.place[numbers]] = True
         owner = np.zeros(len(wanted), dtype=np.uint32)
         owner[self.members.place[numbers]] = numbers
-        for part, start in zip(self._rows, self._starts, strict=True):
+
+        def take(place: tuple[Part, int]) -> pl.DataFrame | None:
+            part, start = place
             mine = wanted[start : start + part.rows]
-            if mine.any():
-                frame = self._read(part, columns)
-                whose = pl.Series("number", owner[start : start + part.rows][mine].astype(np.int64))
-                yield (frame if mine.all() else frame.filter(pl.Series(mine))).with_columns(whose)
+            if not mine.any():
+                return None
+            frame = self._read(part, columns)
+            whose = pl.Series("number", owner[start : start + part.rows][mine].astype(np.int64))
+            return (frame if mine.all() else frame.filter(pl.Series(mine))).with_columns(whose)
+
+        found = in_order(take, zip(self._rows, self._starts, strict=True), workers=READERS)
+        yield from (frame for frame in found if frame is not None)
 
     def everyone(self) -> NDArray[np.int64]:
         """All members' numbers."""

@@ -144,6 +144,20 @@ class Mapping:
         }[self.key_identifier]
         return values.select(rule.alias("identified")).to_series()
 
+    def without_identifier(self, frame: pl.DataFrame) -> pl.Series:
+        """Tell which profiles hold no key identifier at first sight: nothing stands where it should be."""
+        attribute = self.attributes.get({"email": "EMAIL", "phone": "PHONE"}.get(self.key_identifier, ""))
+        texts = () if attribute is None or attribute.value is not None else attribute.columns
+        if not texts or any(frame.schema[column] != pl.String for column in texts):
+            return pl.repeat(False, frame.height, eager=True, dtype=pl.Boolean)
+        nothing = [pl.col(column).fill_null("").str.strip_chars() == "" for column in texts]
+        return frame.select(pl.all_horizontal(nothing).alias("nothing")).to_series()
+
+    def external_ids(self, frame: pl.DataFrame, normaliser: Normaliser) -> pl.Series | None:
+        """Give the external ids alone, where the mapping has them."""
+        attribute = self.attributes.get("EXTERN_ID")
+        return None if attribute is None else normaliser.of(frame.select(self._raw("EXTERN_ID", attribute))).to_series()
+
     def keys_of(self, frame: pl.DataFrame, normaliser: Normaliser | None = None) -> Keys:
         """Turn a raw frame (text columns named by attribute) into clean keys; never raises for a value.
 

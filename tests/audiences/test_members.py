@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connector.audiences.members import UNKNOWN, Members, Piece, Wanted, read_members
+from connector.audiences.members import UNKNOWN, Members, Piece, Wanted, _Index, _sorting, read_members
 
 FEW = settings(max_examples=80)
 Print = tuple[int, int]
@@ -158,3 +158,24 @@ def test_nothing_written_is_nobody() -> None:
     members, starts = read([])
     assert (len(members), starts, members.find(asked([(1, 1)])).tolist()) == (0, [], [UNKNOWN])
     assert Wanted(asked([])).take(asked([(1, 1)])).tolist() == [False]
+
+
+numbers = st.lists(st.one_of(st.integers(0, 2**64 - 1), st.sampled_from([0, 1, 2**62, 2**63, 2**64 - 1])), max_size=60)
+
+
+@given(known=numbers, wanted=numbers)
+def test_the_table_by_first_bits_says_the_place_that_a_binary_search_says(known: list[int], wanted: list[int]) -> None:
+    high, asked = np.sort(np.array(known, np.uint64)), np.array([*wanted, *known], np.uint64)
+    assert _Index(high).places(asked).tolist() == np.searchsorted(high, asked).tolist()
+
+
+def test_the_table_holds_for_many_numbers_that_are_not_random_at_all() -> None:
+    ends = [*range(5_000), *[2**63] * 5_000, *(2**64 - 1 - n for n in range(3_000))]
+    high = np.sort(np.array(ends, np.uint64))
+    asked = np.unique(np.concatenate([high, high + np.uint64(1), high - np.uint64(1)]))
+    assert _Index(high).places(asked).tolist() == np.searchsorted(high, asked).tolist()
+
+
+@given(numbers)
+def test_sorting_in_quarters_sorts(high: list[int]) -> None:
+    assert np.array(high, np.uint64)[_sorting(np.array(high, np.uint64))].tolist() == sorted(high)
