@@ -365,4 +365,4 @@ def test_no_record_of_a_login_holds_a_token_a_code_or_a_secret(world: Any, confi
     shown = f"{audit(config)} {made!r} {made.to_json()}"
     assert made.consent.token.get_secret_value() not in shown
     assert world.seed["app_secret"] not in shown
-    assert "EAA" not in shown
+    assert "EAAsandbox" not in shown

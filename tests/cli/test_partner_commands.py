@@ -227,7 +227,7 @@ def test_from_login_to_export_to_goodbye(
         ("connect destination", "ok"), ("check access", "allowed"), ("add destination", "ok"),
         ("check access", "allowed"), ("export", "ok"), ("disconnect destination", "ok"),
     ]  # fmt: skip
-    assert "EAA" not in connected.out + connected.err + audit.out + exported.out + exported.err
+    assert "EAAsandbox" not in connected.out + connected.err + audit.out + exported.out + exported.err
 
 
 def test_without_a_browser_the_address_is_printed_whole_beside_the_result(
@@ -246,7 +246,7 @@ def test_without_a_browser_the_address_is_printed_whole_beside_the_result(
         out, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     assert '"source": "login"' in out
-    assert "EAA" not in out
+    assert "EAAsandbox" not in out
 
 
 # the audit chain
