@@ -169,9 +169,12 @@ def test_nobody_answering_ends_the_login_in_time(config: Config):
 
 
 def test_a_code_that_was_used_already_is_refused(world: Any, config: Config):
+    codes: list[str] = []
+
     def thief(invitation: Invitation) -> None:
         back = press(invitation.address, SCOPES)
         query = {name: values[0] for name, values in parse_qs(urlsplit(back).query).items()}
+        codes.append(query["code"])
         asked = parse_qs(urlsplit(invitation.address).query)
         app = {"client_id": world.seed["app_id"], "client_secret": world.seed["app_secret"]}
         stolen = httpx.get(
@@ -184,7 +187,7 @@ def test_a_code_that_was_used_already_is_refused(world: Any, config: Config):
     with pytest.raises(AccessError) as refused:
         log_in(config, thief)
     assert refused.value.code == "login.code"
-    assert "AQ" not in str(refused.value)
+    assert codes[0] not in str(refused.value)
 
 
 def test_a_forged_state_changes_nothing_and_the_real_answer_still_counts(config: Config):
