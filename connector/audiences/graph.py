@@ -1,7 +1,6 @@
-"""Meta's Graph API over HTTP: one connection pool, one pace, refusals as our errors.
+"""Meta's Graph API: one wire, one pace, attempts until it is said and done, refusals as our errors.
 
-Owns the sockets and is the only module that imports an HTTP library. Must not know what a call means: paths and bodies come
-in finished, JSON goes out. Addresses may hold secrets; httpx's client would log them, so its transport is called directly.
+Must not know what a call means: paths and bodies come in finished, JSON goes out.
 """
 
 from __future__ import annotations
@@ -9,28 +8,16 @@ from __future__ import annotations
 import copy
 import json
 import re
-import time
 from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
-import httpx
-
-from connector.audiences import graph_errors as rules
-from connector.audiences.address import (
-    Origin,
-    address_of,
-    checked_path,
-    checked_version,
-    proxy_for,
-    read_link,
-    read_origin,
-)
+from connector.audiences.address import address_of, checked_path, checked_version, read_link, read_origin
 from connector.audiences.answers import JsonObject, read_int, read_object, read_objects, read_text
 from connector.audiences.credentials import credentials
-from connector.audiences.failures import Failure, broken, is_about_certificate, read_answer
-from connector.audiences.lines import Lines, Traffic
+from connector.audiences.failures import Failure, read_answer
 from connector.audiences.pace import Pace, Patience, Wait
 from connector.audiences.request import Body, Call, Request
-from connector.errors import ConfigError, ConnectorError, RejectedError, TransientError
+from connector.audiences.wire import Pieces, Wire
+from connector.errors import ConnectorError, RejectedError, TransientError
 
 if TYPE_CHECKING:
     import threading
@@ -38,37 +25,15 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
 
+    from connector.audiences.graph_errors import Retry
+    from connector.audiences.wire import Transport
+
     # What one request came to, and the headers of the answer.
     _Answer: TypeAlias = tuple[JsonObject | Failure, Mapping[str, str]]
 
-# A full socket takes a part of what it is given and httpcore copies the rest, again and again: in pieces it copies less.
-_PIECE: Final = 512 * 1024
 _HEADERS: Final = (("Accept", "application/json"), ("Accept-Encoding", "gzip"), ("User-Agent", "audience-connector"))
-_LARGEST_ANSWER: Final = 64 * 1024 * 1024
-_CONNECT_SECONDS: Final = 10.0
-_CLOSING_SECONDS: Final = 10.0
 LAG_SECONDS: Final = 3.0  # what was made a moment ago may not be known everywhere yet: asked for again so much later,
 _LAG_TRIES: Final = 2  # and so often
-
-
-class _Pieces(httpx.SyncByteStream):
-    """A body for the socket, in pieces, once; knows whether all of it was handed over, and keeps nothing of it then.
-
-    Many requests wait for their answers at once, and a body may have eight megabytes.
-    """
-
-    def __init__(self, body: Body) -> None:
-        parts = body if isinstance(body, tuple) else (body,)
-        self._views = [memoryview(part).cast("B") for part in parts if len(part)]
-        self.length = sum(len(view) for view in self._views)
-        self.sent = False
-
-    def __iter__(self) -> Iterator[bytes]:
-        while self._views:
-            view = self._views.pop(0)
-            for at in range(0, len(view), _PIECE):
-                yield bytes(view[at : at + _PIECE])
-        self.sent = True
 
 
 class Graph:
@@ -107,7 +72,7 @@ class Graph:
         on_wait: Callable[[Wait], None] | None = None,
         stop: threading.Event | None = None,
         fresh: Collection[str] = (),
-        transport: httpx.BaseTransport | None = None,
+        transport: Transport | None = None,
     ) -> None:
         self._origin = read_origin(url)
         self._version = checked_version(version)
@@ -116,10 +81,13 @@ class Graph:
         self._patience = Patience(on_wait, stop)
         self._retries = retries
         self._fresh = fresh
-        self._timeout = httpx.Timeout(read_timeout, connect=_CONNECT_SECONDS).as_dict()
-        self._transport = transport or _transport(self._origin, connections)
-        self._lines = Lines(stop or self.pace.stop)
-        self._traffic = Traffic()
+        self._wire = Wire(
+            self._origin,
+            connections=connections,
+            read_timeout=read_timeout,
+            stop=stop or self.pace.stop,
+            transport=transport,
+        )
         self._on_headers: Callable[[Mapping[str, str]], None] | None = None
 
     def __repr__(self) -> str:
@@ -133,18 +101,12 @@ class Graph:
 
     def close(self) -> None:
         """Let answers under way arrive, for ten seconds at most, then close the connections; later calls fail."""
-        traffic = self._traffic
-        with traffic.idle:
-            traffic.closed = True
-            traffic.idle.wait_for(lambda: traffic.busy == 0, timeout=_CLOSING_SECONDS)
-        self._lines.close()
-        self._transport.close()
+        self._wire.close()
 
     @property
     def retried(self) -> int:
         """How many requests were sent again so far, over all calls."""
-        with self._traffic.idle:
-            return self._traffic.retried
+        return self._wire.retried
 
     @property
     def token(self) -> SecretStr | None:
@@ -262,10 +224,10 @@ class Graph:
         last: ConnectorError | None = None
         while True:
             with self.pace.slot(account, after=last, patience=self._patience):
-                outcome, headers = self._attempt(request, account)
+                outcome, headers = self._exchange(request, account)
             if isinstance(outcome, dict):
                 return outcome
-            if self._lines.cut:
+            if self._wire.cut:
                 self.pace.check_stop(self._patience)
             call, secrets = request.call, self._credentials.secrets
             last = outcome.error(
@@ -288,7 +250,7 @@ class Graph:
             else:
                 self.pace.pause(self.pace.back_off(tries - 1), account, patience=self._patience)
 
-    def _again(self, failure: Failure, request: Request, tries: int) -> rules.Retry:
+    def _again(self, failure: Failure, request: Request, tries: int) -> Retry:
         """Say whether to send that request again: a throttle was certainly not carried out, other failures may have been."""
         rule = failure.rule
         if rule.retry == "delayed":
@@ -299,54 +261,27 @@ class Graph:
         most = 1 if rule.smaller and request.divisible else min(rule.times, self._retries)
         return "yes" if tries < most else "no"
 
-    def _attempt(self, request: Request, account: str | None) -> _Answer:
-        traffic = self._traffic
-        with traffic.idle:
-            if traffic.closed:
-                raise RuntimeError("this Graph is closed")
-            traffic.busy += 1
-            traffic.retried += request.call.attempts > 0
-        try:
-            return self._exchange(request, account)
-        finally:
-            with traffic.idle:
-                traffic.busy -= 1
-                traffic.idle.notify_all()
-
     def _exchange(self, request: Request, account: str | None) -> _Answer:
         """Send one request and read its answer, once."""
         body = request.body() if callable(request.body) else request.body
-        has_body, stream = body is not None, _Pieces(b"" if body is None else body)
+        has_body, pieces = body is not None, Pieces(b"" if body is None else body)
         del body
         url = address_of(self._origin, self._version, request.path, {**request.params, **self._credentials.params})
         headers = {"Host": self._origin.netloc, **dict(_HEADERS), **self._credentials.headers}
         if has_body:
-            headers |= {"Content-Type": "application/json", "Content-Length": str(stream.length)}
-        message = httpx.Request(
-            request.method,
-            url,
-            headers=headers,
-            stream=stream,
-            extensions={"timeout": self._timeout, "trace": self._lines.trace},
-        )
+            headers |= {"Content-Type": "application/json", "Content-Length": str(pieces.length)}
         request.call.attempts += 1
-        started = time.perf_counter()
-        try:
-            response = self._transport.handle_request(message)
-            try:
-                content = _content(response)
-            finally:
-                response.close()
-        except httpx.HTTPError as problem:
-            return _network_failure(problem, stream), {}
-        request.call.seconds = time.perf_counter() - started
+        answer = self._wire.exchange(request.method, url, headers, pieces, again=request.call.attempts > 1)
+        if isinstance(answer, Failure):
+            return answer, {}
+        request.call.seconds = answer.seconds
         if self._on_headers is not None:
-            self._on_headers(response.headers)
-        outcome = read_answer(content, response.status_code, address_length=len(url))
+            self._on_headers(answer.headers)
+        outcome = read_answer(answer.content, answer.status, address_length=len(url))
         if isinstance(outcome, dict):
             upload = request.call.seconds if request.divisible and has_body else None
-            self.pace.observe(response.headers, account, seconds=upload, size=stream.length)
-        return outcome, response.headers
+            self.pace.observe(answer.headers, account, seconds=upload, size=pieces.length)
+        return outcome, answer.headers
 
     def _following(self, page: JsonObject, path: str) -> tuple[str, dict[str, str]] | None:
         """Where the next page is: a path and parameters, or nothing."""
@@ -361,42 +296,3 @@ class Graph:
         if following is None:
             raise RejectedError(f"{path}: the next page is said to be on another host.", code="graph.foreign_link")
         return following
-
-
-def _content(response: httpx.Response) -> bytes:
-    content = bytearray()
-    for part in response.iter_bytes():
-        content += part
-        if len(content) > _LARGEST_ANSWER:
-            raise httpx.DecodingError("too long")
-    return bytes(content)
-
-
-def _network_failure(problem: httpx.HTTPError, stream: _Pieces) -> Failure:
-    """Name what the network did. The library's exception is dropped: its text and request are not ours to show."""
-    if is_about_certificate(problem):
-        return broken(rules.CERTIFICATE, received=False)
-    if isinstance(problem, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError):
-        return broken(rules.NO_CONNECTION, received=False)
-    if isinstance(problem, httpx.TimeoutException):
-        return broken(rules.TIMED_OUT, received=stream.sent)
-    if isinstance(problem, httpx.DecodingError):
-        return broken(rules.TRUNCATED)
-    # A server that hangs up in the middle of a body often means to say 413.
-    return broken(rules.CUT, received=stream.sent, smaller=not stream.sent)
-
-
-def _transport(origin: Origin, connections: int) -> httpx.HTTPTransport:
-    """One pool, HTTP/1.1 (HTTP/2 costs 40 times the CPU), certificates verified, the environment's proxy if any."""
-    limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=30.0)
-    try:
-        # Plain http leads to this machine only, and reading the certificate authorities takes 50 ms.
-        return httpx.HTTPTransport(
-            verify=origin.scheme == "https", trust_env=True, limits=limits, proxy=proxy_for(origin)
-        )
-    except (ValueError, ImportError, httpx.InvalidURL):
-        raise ConfigError(
-            "The proxy that the environment names cannot be used.",
-            code="config.proxy",
-            hint="HTTPS_PROXY looks like http://proxy.example:3128.",
-        ) from None

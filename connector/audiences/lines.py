@@ -75,16 +75,6 @@ class Lines:
             _end(line)
 
 
-class Traffic:
-    """What the siblings on one pool share: requests under way, whether it is closed, how many were sent again."""
-
-    def __init__(self) -> None:
-        self.idle = threading.Condition()
-        self.busy = 0
-        self.closed = False
-        self.retried = 0
-
-
 def _end(line: socket.socket) -> None:
     with contextlib.suppress(OSError):  # it has ended by itself
         line.shutdown(socket.SHUT_RDWR)

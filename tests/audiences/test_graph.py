@@ -514,7 +514,7 @@ def test_a_circle_of_causes_is_walked_once() -> None:
 
 def test_certificates_are_verified() -> None:
     with Graph(URL, "v25.0", SecretStr(TOKEN)) as graph:
-        context = graph._transport._pool._ssl_context  # type: ignore[attr-defined]
+        context = graph._wire._transport._pool._ssl_context  # type: ignore[attr-defined]
         assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
 
 
