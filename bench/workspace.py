@@ -66,9 +66,11 @@ def run_child(command: Sequence[str], env: dict[str, str] | None = None) -> Chil
     Raises:
         SystemExit: it failed; with the end of what it said.
     """
+    inherited = dict(os.environ)
+    inherited.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed is compiled once, and not at every start
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         began = time.perf_counter()
-        process = subprocess.Popen(command, stdout=out, stderr=err, env={**os.environ, **(env or {})})
+        process = subprocess.Popen(command, stdout=out, stderr=err, env={**inherited, **(env or {})})
         _, status, used = os.wait4(process.pid, 0)
         wall = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)

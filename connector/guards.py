@@ -72,7 +72,7 @@ def check_size(job: Job, *, members: int) -> None:
     least, eligible = job.config.workspace.guards.min_profiles, job.tally.eligible
     if eligible < least:
         message = f"only {eligible:,} eligible profiles, fewer than guards.min_profiles ({least:,})"
-        look = f"Is the source complete? See the losses with: connector preview segment {job.segment.name}"
+        look = f"Is the source complete? `connector preview segment {job.segment.name}` shows the losses."
         _stop(job, "guard.min_profiles", message, look)
     elif members and not eligible:
         _stop(job, "guard.empty", f"there is no eligible profile any more, and the audience holds {members:,}")

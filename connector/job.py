@@ -139,16 +139,16 @@ class Job:
                 raise
             return make_ledger_key(self.config.root) if self.run_id is not None else secrets.token_bytes(BYTES)
 
-    def open_ledger(self, key: bytes, segment: str | None = None) -> Ledger:
-        """Open the ledger's slice of this export, or of another segment in the same audience."""
+    def open_ledger(self, key: bytes) -> Ledger:
+        """Open the ledger's slice of this export."""
         return open_ledger(
             self.state,
             open_ledger_files(self.config.ledger),
             audience_id=str(self.destination.audience_id),
-            segment=segment or self.segment.name,
+            segment=self.segment.name,
             key=key,
             run_id=self.run_id,
-            anew=self._anew and (segment is None or self.mode == "replace"),
+            anew=self._anew,
         )
 
     @property

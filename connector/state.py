@@ -19,22 +19,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import sqlalchemy as sa
-from alembic.config import Config as AlembicConfig
-from alembic.runtime.environment import EnvironmentContext
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import event
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from connector.errors import ConfigError, TransientError, did_you_mean
-from connector.schema import AUDIT, BATCHES, DESTINATIONS, METADATA, RUNS
+from connector.schema import AUDIT, BATCHES, DESTINATIONS, RUNS
+from connector.schema_version import bring_up_to_date
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sqlalchemy.engine import Connection, Engine
 
-MIGRATIONS = Path(__file__).parent / "migrations"
 FIRST_PREV = "0" * 64
 _ADVISORY_LOCK = 0x636F6E6E  # "conn": one migration at a time on PostgreSQL
 
@@ -126,7 +122,7 @@ class State:
         state = cls(engine, _engine(url, synchronous="NORMAL") if lazy else engine)
         try:
             with state.session() as connection:
-                _migrate(connection)
+                bring_up_to_date(connection, _lock_for_writing)
         except BaseException:
             state.close()
             raise
@@ -371,25 +367,3 @@ def _lock_for_writing(connection: Connection) -> None:
     """Let one writer at a time read the end of the audit chain and append to it, or migrate (SQLite: see below)."""
     if connection.dialect.name == "postgresql":
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
-
-
-def _migrate(connection: Connection) -> None:
-    config = AlembicConfig()
-    script = ScriptDirectory(str(MIGRATIONS), version_locations=[str(MIGRATIONS)])
-    head = script.get_current_head()
-    if MigrationContext.configure(connection).get_current_revision() == head:
-        return
-    _lock_for_writing(connection)
-    current = MigrationContext.configure(connection).get_current_revision()
-    if current == head:
-        return
-    if current is not None and current not in {step.revision for step in script.walk_revisions()}:
-        raise ConfigError(
-            "a newer connector wrote this state database",
-            code="state.newer",
-            hint="Upgrade connector here, or name another database with CONNECTOR_STATE.",
-        )
-    environment = EnvironmentContext(config, script, fn=lambda rev, _: script._upgrade_revs("head", rev))  # noqa: SLF001  alembic offers no public name
-    with environment:
-        environment.configure(connection=connection, target_metadata=METADATA)
-        environment.run_migrations()

@@ -27,9 +27,8 @@ Run = tuple["NDArray[np.uint64]", "NDArray[np.uint32]"]
 _ODD: Final = pl.lit(0x9E3779B97F4A7C15F39CC0605CEDC835, dtype=pl.UInt128)  # the golden ratio's first 128 bits
 _LOWER: Final = pl.lit(2**64, dtype=pl.UInt128)
 _FAN: Final = 8  # runs of a size are merged when there are this many of them
-_SPARSE: Final = (
-    10  # places in the table of marks for each member, at least: then at most 3 % of strangers are looked up
-)
+# Places in the table of marks for each member, at least: then at most 3 % of strangers are looked up.
+_SPARSE: Final = 10
 _FIRST_BITS: Final = 16
 _WIDE: Final = 24
 _MOST_BITS: Final = 31

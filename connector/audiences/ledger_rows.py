@@ -70,11 +70,6 @@ def kept_codes(columns: Sequence[str]) -> list[str]:
     return [name.removesuffix("_0") for name in columns if name.endswith("_0")]
 
 
-def strong_of(code: str) -> str | None:
-    """Name the key that a kept digest is of, when it is an e-mail or a phone: ``EMAIL2`` is of ``EMAIL``."""
-    return next((strong for strong, names in SEVERAL.items() if code in names), None)
-
-
 def identities_of(rows: pl.DataFrame, code: str) -> pl.Series:
     """Give the 128-bit identities of one kept digest, from its first two words; as :func:`digest_identity` gives them."""
     first, second = word_names(code)[:2]

@@ -6,6 +6,7 @@ anything that allocates.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import gc
 import os
@@ -19,10 +20,12 @@ def settle() -> None:
     """Let polars' allocator (jemalloc, told by a variable when it is loaded) and the C library's have one arena each.
 
     Threads that hand each other frames would otherwise each keep free pages of their own; and pages that nobody uses are
-    really given back. Where either is another allocator, nothing happens. Garbage is looked for less often.
+    really given back. Where either is another allocator, nothing happens. Garbage is looked for less often, and not at all
+    when the process ends.
     """
     # Cycles are few here, and looking for them takes a twentieth of the time, most of it at the start.
     gc.set_threshold(50_000, 20, 50)
+    atexit.register(gc.freeze)  # all memory goes with the process: looking through it first takes half a second
     os.environ.setdefault("_RJEM_MALLOC_CONF", "narenas:1,muzzy_decay_ms:0")
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
