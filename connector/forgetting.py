@@ -25,7 +25,6 @@ from connector.audiences.lock import audience_lock
 from connector.audiences.marks import (
     audience_is_clear,
     audiences_to_clear,
-    begin_new_list,
     read_forgotten,
     write_marks,
 )
@@ -131,15 +130,15 @@ def forget_person(
     with State.open(config.state_url) as state:
         ledger_exists = bool(LedgerBook(state).slices())
         key = read_ledger_key(config.root, ledger_exists=ledger_exists and not new_list)
-        struck = begin_new_list(state, key) if new_list else 0
-        read_forgotten(state, key)  # raises when marks of another key are there
-        work = _Forgetting(config, state, key, stop or threading.Event())
+        if not new_list:
+            read_forgotten(state, key)  # raises when marks of another key are there
+        work = _Forgetting(config, state, key, stop or threading.Event(), new_list)
         certificate = work.do(asked)
         left = {place.audience_id: place.outcome for place in certificate.places if place.outcome != "removed"}
         done = {place.audience_id: place.run for place in certificate.places if place.outcome == "removed"}
         after = {"asked": certificate.asked, "removed": done, "left": left}
         if new_list:
-            after["struck"] = struck
+            after["struck"] = work.struck
         state.audit(AuditEntry(action="forget", outcome="partial" if left else "ok", after=after))
     return certificate
 
@@ -168,6 +167,10 @@ def finish_forgetting(job: Job, key: bytes) -> None:
         if profiles:
             erasure = Erasure(job.graph, job.destination, job.state, job.run_id, job.before_batch, job.options.stop)
             if not erasure.erase(found):
+                job.warnings.append(
+                    "Forgotten people may still be in the audience: Meta did not take every identifier. The next export"
+                    " tries again."
+                )
                 return
             job.warnings.append(f"{profiles:,} profiles of forgotten people were taken out.")
             after = {"run": job.run_id, "profiles": profiles, "identifiers": erasure.removed}
@@ -189,6 +192,8 @@ class _Forgetting:
     state: State
     key: bytes
     stop: threading.Event
+    new_list: bool
+    struck: int = 0
     people: PersonSet = field(default_factory=PersonSet)
     removals: list[Removal] = field(default_factory=list)
 
@@ -213,7 +218,7 @@ class _Forgetting:
 
     def _mark(self, people: dict[str, pl.Series], audiences: dict[str, None]) -> None:
         marks = [mark for code, cells in people.items() for mark in marks_of(cells, code, self.key).to_list()]
-        write_marks(self.state, self.key, marks, audiences)
+        self.struck += write_marks(self.state, self.key, marks, audiences, new_list=self.new_list)
         for code, cells in people.items():
             self.people.add(Hashed(cells.alias(code).to_frame()))
 

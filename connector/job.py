@@ -191,7 +191,11 @@ def refuse_paused(state: State, name: str) -> None:
     """Stop, between batches too, when an admin paused or removed the destination."""
     current = {d.name: d for d in state.destinations()}.get(name)
     if current is None:
-        raise GuardError(f"destination {name} was removed", code="destination.removed")
+        raise GuardError(
+            f"destination {name} was removed",
+            code="destination.removed",
+            hint="Nobody was taken out by that. To go on, add it again: connector add destination NAME --audience ID",
+        )
     if current.paused_at is not None:
         raise GuardError(
             f"destination {name} is paused since {current.paused_at}",

@@ -7,29 +7,15 @@ must not be there. ``replace``: the whole audience at once. ``remove``: take the
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from connector.audiences.duplicates import Duplicates, NoDuplicates, Unchanged
 from connector.audiences.estimate import Load
-from connector.audiences.ledger import open_ledgers
-from connector.audiences.ledger_files import open_ledger_files
 from connector.audiences.marks import read_forgotten
-from connector.audiences.removals import (
-    Leavers,
-    Staying,
-    Taken,
-    TakeOut,
-    concat_removals,
-    first_rows,
-    plan_removals,
-    removal_rows,
-)
-from connector.audiences.suppression import Forgotten, PersonSet
 from connector.errors import ConfigError
+from connector.exporting import Export
 from connector.forgetting import finish_forgetting, finish_replaced
 from connector.guards import (
     check_coverage,
@@ -41,14 +27,14 @@ from connector.guards import (
     refuse_guarded,
     tell_of_lost_rows,
 )
-from connector.in_order import ahead
 from connector.job import Meter
-from connector.preparation import first_candidates, prepare, read_suppression
+from connector.leaving import plan_take_out, remove, settle, take_out
+from connector.preparation import read_suppression
 from connector.profiles.fingerprints import fingerprinter
 from connector.profiles.size_hint import rows_hint
 from connector.report import Tally
 from connector.sending import Sender
-from connector.stock import Reading, Stock, take_stock
+from connector.stock import Reading, take_stock
 from connector.transform import Transform, wire_schema
 
 if TYPE_CHECKING:
@@ -57,65 +43,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from connector.audiences.ledger import Ledger
-    from connector.audiences.removals import Removal
     from connector.job import Job
     from connector.preparation import Prepared
     from connector.report import Report
-    from connector.transform import Candidates
+    from connector.stock import Stock
 
 MOST_KEPT = 200_000  # rows that are prepared once and kept, rather than twice
-
-
-@dataclass(slots=True)
-class _Export:
-    """One export at work: what it compares and filters with, and its sender (a plan has none)."""
-
-    job: Job
-    key: bytes
-    ledger: Ledger
-    never: PersonSet
-    forgotten: Forgotten
-    reading: Reading
-    transform: Transform
-    sender: Sender | None
-    schema: tuple[str, ...]
-    at_end: ExitStack
-    _others: list[Ledger] | None = field(default=None)
-    _unchanged: Unchanged | None = field(default=None)
-
-    def others(self) -> list[Ledger]:
-        """Open what other segments put into the audience."""
-        if self._others is None:
-            job, files = self.job, open_ledger_files(self.job.config.ledger)
-            self._others = open_ledgers(
-                job.state, files, audience_id=str(job.destination.audience_id), key=self.key, run_id=job.run_id,
-                but=job.segment.name, anew=job.mode == "replace",
-            )  # fmt: skip
-        return self._others
-
-    def prepared(self, stock: Stock, tally: Tally) -> Iterator[Prepared]:
-        """Prepare the candidates, a frame ahead; members that stay count as seen."""
-        if self._unchanged is None:
-            self._unchanged = Unchanged(self.ledger, stock.unchanged)
-        preparing = prepare(
-            self.candidates(stock, tally), self.transform, tally, never=self.never, forgotten=self.forgotten,
-            duplicates=Duplicates(self._unchanged if len(stock.unchanged) else None), workers=self.job.options.workers,
-        )  # fmt: skip
-        taking = ahead(preparing)
-        self.at_end.callback(taking.close)  # not only when nothing holds an error's frames any more
-        for some in taking:
-            self.job.tell("reading")
-            yield some
-
-    def candidates(self, stock: Stock, tally: Tally) -> Iterator[Candidates]:
-        """Give the candidates, and stop between two frames when asked to."""
-        handed = 0
-        if stock.candidates is not None:
-            self.job.meter = Meter(stock.candidates, lambda: handed)
-        for some in stock.again(tally):
-            self.job.check_stop()
-            handed += some.frame.height
-            yield some
 
 
 def carry_out(job: Job) -> Report:
@@ -125,13 +58,13 @@ def carry_out(job: Job) -> Report:
         job.meter = Meter(rows, lambda: job.tally.scanned)
     with ExitStack() as at_end:
         export = _open(job, at_end)
-        {"remove": _remove, "replace": _replace}.get(job.mode, _refresh)(export)
+        {"remove": remove, "replace": _replace}.get(job.mode, _refresh)(export)
     report = job.report()
     refuse_guarded(job, report)
     return report
 
 
-def _open(job: Job, at_end: ExitStack) -> _Export:
+def _open(job: Job, at_end: ExitStack) -> Export:
     if job.mode == "replace" and job.options.limit is not None:
         raise ConfigError(
             "--limit would replace the audience by its first rows",
@@ -148,16 +81,16 @@ def _open(job: Job, at_end: ExitStack) -> _Export:
     transform = Transform(job.segment.mapping, printer, value_based=value_based)
     ledger = job.open_ledger(key)
     tell_of_lost_rows(job, ledger)
-    return _Export(job, key, ledger, never, forgotten, reading, transform, _sender(job), schema, at_end)
+    return Export(job, key, ledger, never, forgotten, reading, transform, _sender(job), schema, at_end)
 
 
-def _refresh(export: _Export) -> None:
+def _refresh(export: Export) -> None:
     """``mirror`` and ``add``."""
     job, ledger, mirror = export.job, export.ledger, export.job.mode == "mirror"
     stock = export.reading.fresh()
     if len(ledger.members):
         stock = take_stock(export.reading, ledger, job.tally, resend=_resend(job, ledger), only_leavers=not mirror)
-    prepared = _guarded(export, stock)
+    prepared, seen = _guarded(export, stock)
     kept = prepared if isinstance(prepared, list) else None
     if kept is not None and mirror:
         _note(stock, ledger, kept)
@@ -165,22 +98,22 @@ def _refresh(export: _Export) -> None:
     if (len(stock.gone) or (mirror and stock.pending.any())) and not may_take_out(job, export.others):
         stock.gone, mirror = stock.gone[:0], False
     ahead = Tally()
-    plan, returning = _plan_removals(export, stock, stock.gone, kept, ahead)
+    plan, returning = plan_take_out(export, stock, stock.gone, kept, ahead)
     leaving = ledger.present[np.setdiff1d(stock.gone, returning)]
     check_shrink(job, members=int(ledger.present.sum()), leaving=int(leaving.sum()))
-    check_coverage(job, ledger, stock, export.schema, ahead if ahead.to_add else job.tally)
-    _take_out(export, plan)
+    check_coverage(job, ledger, stock, export.schema, ahead if ahead.to_add else seen)
+    take_out(export, plan)
     _add(export, _noting(export, stock, prepared))
     late = _not_sent_again(stock) if mirror else stock.gone[:0]
-    following, _ = _plan_removals(export, stock, late, None, Tally())
-    _take_out(export, following)
+    following, _ = plan_take_out(export, stock, late, None, Tally())
+    take_out(export, following)
     if export.sender is not None:
         for each in (plan, following):
-            _settle(export, each)
+            settle(export, each)
         ledger.finish()
 
 
-def _replace(export: _Export) -> None:
+def _replace(export: Export) -> None:
     """Replace the audience by the segment; what other segments put there is wiped with the rest."""
     job, ledger = export.job, export.ledger
     check_replace_fits(job)
@@ -189,9 +122,9 @@ def _replace(export: _Export) -> None:
         everyone = np.ones(len(ledger.members), dtype=bool)
         stock = take_stock(export.reading, ledger, job.tally, resend=everyone, only_leavers=False)
         check_shrink(job, members=held, leaving=max(0, held - (stock.candidates or 0)))
-    prepared = _guarded(export, stock)
+    prepared, seen = _guarded(export, stock)
     check_not_empty(job)
-    check_coverage(job, ledger, stock, export.schema, job.tally)
+    check_coverage(job, ledger, stock, export.schema, seen)
     others = export.others()
     if export.sender is not None:
         for one in (ledger, *others):
@@ -205,59 +138,11 @@ def _replace(export: _Export) -> None:
         ledger.finish()
 
 
-def _remove(export: _Export) -> None:
-    """Take these profiles out of the audience, whoever put them there; and who must not be in it."""
-    job, tally = export.job, export.job.tally
-    asked: list[Removal] = []
-    ids = Taken()
-    for some in _asked_to_leave(export, tally):
-        asked += removal_rows(some.rows)
-        if "EXTERN_ID" in some.rows.columns:
-            ids.add_ids(some.rows["EXTERN_ID"])
-        if len(asked) > 64:  # together now and then, so that an identifier is there once
-            asked = concat_removals(asked)
-    tally.unchanged, tally.to_add = tally.to_add, 0
-    tally.cells.clear()
-    slices = (export.ledger, *export.others())
-    for one in slices:
-        known = Leavers(one, ids.with_ids(one))
-        asked += plan_removals(known, Staying(known)).removals
-    barred = np.flatnonzero(export.reading.barred(export.ledger))
-    plan, _ = _plan_removals(export, export.reading.fresh(), barred, [], Tally())
-    removals = concat_removals([*asked, *plan.removals])
-    tally.to_remove = sum(removal.rows.height for removal in removals)
-    if export.sender is None:
-        _load(export, removals)
-        return
-    removals = first_rows(removals, job.options.limit)
-    taken = Taken()
-    taken.add(removals)
-    hits = [(one, *taken.members(one)) for one in slices]
-    for one, hit, _ in hits:
-        one.leave(hit)
-    if export.sender.remove(removals):
-        for one, _, out in hits:
-            one.strike(out)
-            one.finish()
+def _guarded(export: Export, stock: Stock) -> tuple[list[Prepared] | Iterator[Prepared], Tally]:
+    """Hold rows back until there are enough of them for the guards; of a refresh all are kept, where they are not many.
 
-
-def _asked_to_leave(export: _Export, tally: Tally) -> Iterator[Prepared]:
-    """Prepare everyone in the segment: neither suppression nor a lack of consent is a reason to leave somebody in."""
-    mapping = replace(export.job.segment.mapping, consent=None)
-    everyone = replace(export.job.segment, mapping=mapping)
-    return prepare(
-        first_candidates(everyone, tally),
-        Transform(mapping, export.reading.fingerprinter),
-        tally,
-        never=PersonSet(),
-        forgotten=Forgotten(export.key, frozenset()),
-        duplicates=NoDuplicates(),
-        workers=export.job.options.workers,
-    )
-
-
-def _guarded(export: _Export, stock: Stock) -> list[Prepared] | Iterator[Prepared]:
-    """Hold rows back until there are enough of them for the guards; of a refresh all are kept, where they are not many."""
+    Also counts the keys of what is held: the export's own tally goes on in the thread that reads ahead.
+    """
     tally, least = export.job.tally, export.job.config.workspace.guards.min_profiles
     prepared = export.prepared(stock, tally)
     held: list[Prepared] = []
@@ -270,7 +155,12 @@ def _guarded(export: _Export, stock: Stock) -> list[Prepared] | Iterator[Prepare
     else:
         ended = True
     check_size(export.job, members=int(export.ledger.present.sum()))
-    return held if refresh and ended else _chained(held, prepared)
+    seen = Tally()
+    for some in held:
+        seen.to_add += some.rows.height
+        codes = (code for code in export.schema if code in some.rows.columns)
+        seen.count_cells(some.rows.height, {code: some.rows[code].null_count() for code in codes})
+    return held if refresh and ended else _chained(held, prepared), seen
 
 
 def _chained(held: list[Prepared], prepared: Iterator[Prepared]) -> Iterator[Prepared]:
@@ -279,7 +169,7 @@ def _chained(held: list[Prepared], prepared: Iterator[Prepared]) -> Iterator[Pre
     yield from prepared
 
 
-def _noting(export: _Export, stock: Stock, prepared: Iterable[Prepared]) -> Iterator[Prepared]:
+def _noting(export: Export, stock: Stock, prepared: Iterable[Prepared]) -> Iterator[Prepared]:
     for some in prepared:
         _note(stock, export.ledger, [some])
         yield some
@@ -300,73 +190,7 @@ def _not_sent_again(stock: Stock) -> NDArray[np.int64]:
     return numbers
 
 
-def _plan_removals(
-    export: _Export, stock: Stock, gone: NDArray[np.int64], prepared: list[Prepared] | None, tally: Tally
-) -> tuple[TakeOut, NDArray[np.int64]]:
-    """Work out how to take out ``gone``, and who of them is added again; identifiers that somebody else holds stay.
-
-    Without ``prepared`` the rows to add are prepared for this alone, and counted in ``tally``.
-    """
-    leavers = Leavers(export.ledger, gone)
-    staying = Staying(leavers)
-    if len(leavers):
-        members = export.ledger.members
-        stays = members.met | ~members.leaving
-        stays[stock.gone] = False
-        stays[gone] = False
-        staying.keep_members(export.ledger, np.flatnonzero(stays).astype(np.uint32))
-        for other in export.others():
-            out = export.reading.barred(other) | other.members.leaving
-            staying.keep_members(other, np.flatnonzero(~out))
-        for some in export.prepared(stock, tally) if prepared is None else prepared:
-            staying.keep_rows(some.rows)
-    plan = plan_removals(leavers, staying)
-    export.job.tally.to_remove += plan.rows
-    return plan, staying.returning(leavers)
-
-
-def _take_out(export: _Export, plan: TakeOut) -> None:
-    """Send removals: noted in the ledger before, struck there when Meta received all of them."""
-    if export.sender is None:
-        _load(export, plan.removals)
-        return
-    export.ledger.leave(plan.hit)
-    _leave_elsewhere(export, plan)
-    if export.sender.remove(plan.removals):
-        export.ledger.strike(plan.out)
-
-
-def _leave_elsewhere(export: _Export, plan: TakeOut) -> None:
-    """Note in other segments' slices who is taken out with these: somebody who must not be there holds no identifier back."""
-    taken = Taken()
-    taken.add(plan.removals)
-    for other in export.others() if plan.removals else ():
-        barred = export.reading.barred(other)
-        if barred.any():
-            hit, _ = taken.members(other)
-            other.leave(hit[barred[hit]])
-
-
-def _load(export: _Export, removals: Iterable[Removal]) -> None:
-    for removal in removals:
-        load = Load()
-        load.add(removal.rows, removal.schema)
-        export.job.loads.append(load)
-
-
-def _settle(export: _Export, plan: TakeOut) -> None:
-    """Let go of leavers whose identifiers somebody shares, now that all of those are in the ledger."""
-    tally = export.job.tally
-    left = (
-        tally.to_add - tally.added - tally.invalid + tally.to_remove - tally.removed + tally.skipped["source_changed"]
-    )
-    if not left:
-        export.ledger.strike(plan.shared)
-        for rows in plan.lingering:
-            export.ledger.linger(rows)
-
-
-def _add(export: _Export, prepared: Iterable[Prepared], *, whole: bool = False) -> None:
+def _add(export: Export, prepared: Iterable[Prepared], *, whole: bool = False) -> None:
     """Send the rows to add, or weigh them for a plan; ``whole`` when they replace the audience."""
     limit = export.job.options.limit
     if export.sender is not None:

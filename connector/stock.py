@@ -106,9 +106,8 @@ class Reading:
 
     def fresh(self) -> Stock:
         """Take stock of a segment that nobody was sent of: nothing to compare."""
-        nobody = np.zeros(0, dtype=np.int64)
         again = lambda tally: first_candidates(self.segment, tally)  # noqa: E731
-        return Stock(nobody, nobody.astype(np.uint32), np.zeros(0, dtype=bool), None, again)
+        return Stock(NOBODY, NOBODY.astype(np.uint32), np.zeros(0, dtype=bool), None, again)
 
 
 def take_stock(
@@ -220,7 +219,8 @@ class _Comparison:
 
 def _note_withdrawn(withdrawn: PersonSet, mapping: Mapping, refusing: pl.DataFrame) -> None:
     """Remember who took back consent, by who they are: external id if they have one, else e-mail, else phone."""
-    hashed = hash_columns(mapping.keys_of(refusing).values, plain=UNHASHED)
+    values = mapping.keys_of(refusing).values
+    hashed = hash_columns(values.select(code for code in WHO if code in values.columns), plain=UNHASHED)
     columns, unknown = [], pl.lit(value=True)
     for code in WHO:
         if code in hashed.columns:
@@ -230,9 +230,12 @@ def _note_withdrawn(withdrawn: PersonSet, mapping: Mapping, refusing: pl.DataFra
 
 
 def _gathered(candidates: Iterable[Candidates]) -> Iterator[Candidates]:
-    """Put small frames together."""
+    """Put small frames together, as long as their columns are of one type: JSON has lists in some blocks only."""
     waiting: list[Candidates] = []
     for some in candidates:
+        if waiting and some.frame.schema != waiting[0].frame.schema:
+            yield _joined(waiting)
+            waiting = []
         waiting.append(some)
         if sum(one.frame.height for one in waiting) >= FRAME_ROWS:
             yield _joined(waiting)

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 
+from tests.sandbox_control import reset, state_of
+
 # Time is measured by `make bench`, never by a test.
 settings.register_profile("connector", deadline=None)
 settings.load_profile("connector")
@@ -79,9 +81,7 @@ def sandbox_server() -> Iterator[dict[str, Any]]:
 @pytest.fixture
 def sandbox(sandbox_server: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """A fresh sandbox world, and the environment that points connector at it."""
-    import httpx
-
-    httpx.post(f"{sandbox_server['base_url']}/_sandbox/reset").raise_for_status()
+    reset(sandbox_server["base_url"])
     monkeypatch.setenv("CONNECTOR_GRAPH_URL", sandbox_server["base_url"])
     monkeypatch.setenv("CONNECTOR_TOKEN", sandbox_server["token"])
     return sandbox_server
@@ -90,13 +90,7 @@ def sandbox(sandbox_server: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.fixture
 def members(sandbox: dict[str, Any]) -> Callable[[], list[dict[str, Any]]]:
     """What the sandbox's audiences hold now: counts and digests."""
-    import httpx
-
-    def look() -> list[dict[str, Any]]:
-        answer = httpx.get(f"{sandbox['base_url']}/_sandbox/state")
-        return list(answer.raise_for_status().json()["audiences"])
-
-    return look
+    return lambda: list(state_of(sandbox["base_url"])["audiences"])
 
 
 CONFIG = """\
@@ -167,6 +161,20 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> C
         return Ran(int(left.value.code or 0), said.out, said.err)
 
     return run
+
+
+@pytest.fixture
+def add_demo(run: Callable[..., Ran], sandbox: dict[str, Any]) -> Callable[..., None]:
+    """Add a destination with a new, empty audience."""
+
+    def add_demo(name: str = "demo", *, title: str = "People") -> None:
+        added = run(
+            "add", "destination", name, "--ad-account", sandbox["ad_account"], "--business", sandbox["business"],
+            "--new-audience", title, "--accept-data-terms",
+        )  # fmt: skip
+        assert added.exit_code == 0, added.err
+
+    return add_demo
 
 
 @pytest.fixture

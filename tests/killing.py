@@ -19,6 +19,7 @@ from typing import Any
 
 SYSTEM = {"open", "fsync", "replace", "unlink", "link", "mkdir", "close"}
 METHODS = {"Cursor.execute", "Connection.commit", "Connection.rollback", "socket.send", "socket.recv", "socket.connect"}
+OURS = ("CONNECTOR_", "WAREHOUSE_")
 WITHIN = 120.0  # seconds; an export of these tests takes one
 
 
@@ -47,7 +48,7 @@ def export_in_process(
     context = multiprocessing.get_context("forkserver")
     assert isinstance(context, ForkServerContext)
     context.set_forkserver_preload(["connector.export"])
-    environment = {key: text for key, text in os.environ.items() if key.startswith(("CONNECTOR_", "WAREHOUSE_"))}
+    environment = {key: text for key, text in os.environ.items() if key.startswith(OURS)}
     said = folder / "said.json"
     said.unlink(missing_ok=True)
     steps = context.Value("q", 0, lock=False)
@@ -81,6 +82,9 @@ def _export(
         (function.__kwdefaults__ or {}).update(defaults)
 
     os.chdir(folder)
+    # The server that forks us was started by an earlier test, and has the settings of that one.
+    for left in [key for key in os.environ if key.startswith(OURS)]:
+        del os.environ[left]
     os.environ.update(environment)
 
     def step(_frame: object, event: str, called: Any) -> None:

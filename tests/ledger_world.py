@@ -6,11 +6,10 @@ import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import httpx
-
 from connector.audiences.ledger_book import LedgerBook
 from connector.state import State
 from tests.by_hand import digest_of, sha
+from tests.sandbox_control import held, state_of, uploads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,15 +55,13 @@ class World:
         return dict(done.envelope["error"])
 
     def state(self) -> dict[str, Any]:
-        return dict(httpx.get(f"{self.base_url}/_sandbox/state").raise_for_status().json())
+        return state_of(self.base_url)
 
     def uploads(self) -> int:
-        calls = self.state()["calls"]
-        return int(calls.get("users", 0)) + int(calls.get("usersreplace", 0))
+        return uploads(self.base_url)
 
     def held(self) -> tuple[int, str]:
-        (audience,) = [a for a in self.state()["audiences"] if a["name"] == "People"]
-        return audience["members"], audience["digest"]
+        return held(self.base_url)
 
     def check(self, *people: People) -> None:
         rows = [row for some in people for row in members_of(some)]

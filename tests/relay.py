@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import itertools
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,6 +26,11 @@ class Request:
     headers: dict[str, str]
     body: bytes
 
+    @property
+    def is_upload(self) -> bool:
+        """It carries members, to add or to take out."""
+        return self.path.partition("?")[0].endswith("/users")
+
 
 @dataclass
 class Relay:
@@ -35,7 +41,23 @@ class Relay:
 
     def uploads(self) -> list[Request]:
         """The requests that carried members."""
-        return [request for request in self.heard if request.path.partition("?")[0].endswith("/users")]
+        return [request for request in self.heard if request.is_upload]
+
+
+@dataclass
+class Hold:
+    """Keeps one upload back until it is let go, as a slow network would; ``after`` so many others."""
+
+    after: int = 0
+    reached: threading.Event = field(default_factory=threading.Event)
+    let_go: threading.Event = field(default_factory=threading.Event)
+    _seen: itertools.count[int] = field(default_factory=itertools.count)
+
+    def __call__(self, request: Request) -> bytes:
+        if request.is_upload and next(self._seen) == self.after:
+            self.reached.set()
+            self.let_go.wait(60)
+        return request.body
 
 
 @contextlib.contextmanager

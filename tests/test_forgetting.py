@@ -7,10 +7,8 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 import sqlalchemy as sa
 
@@ -18,6 +16,8 @@ from connector import Config, ConfigError, InterruptedRunError, SourceError, Sta
 from connector.audiences.lock import audience_lock
 from connector.schema import FORGETTING, FORGOTTEN, LOCKS
 from tests.by_hand import sha
+from tests.processes import wait_until
+from tests.sandbox_control import calm, fired, script
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,13 +27,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def config(workspace: Path, sandbox: dict[str, Any], run: Callable[..., Any]) -> Config:
+def config(workspace: Path, add_demo: Callable[..., None]) -> Config:
     """A workspace whose three people are in an audience."""
-    added = run(
-        "add", "destination", "demo", "--ad-account", sandbox["ad_account"], "--business", sandbox["business"],
-        "--new-audience", "People", "--accept-data-terms",
-    )  # fmt: skip
-    assert added.exit_code == 0, added.err
+    add_demo()
     config = Config.load(workspace)
     assert export_segment(config, "people").tally.added == 3
     return config
@@ -50,8 +46,7 @@ def count(members: Members) -> int:
 
 
 def hang(sandbox: dict[str, Any]) -> None:
-    fault = {"edge": "users", "method": "DELETE", "do": "hang", "seconds": 60}
-    httpx.post(f"{sandbox['base_url']}/_sandbox/faults", json={"faults": [fault]}).raise_for_status()
+    script(sandbox["base_url"], {"edge": "users", "method": "DELETE", "do": "hang", "seconds": 60})
 
 
 def test_several_people_leave_by_one_call(config: Config, members: Members) -> None:
@@ -128,23 +123,17 @@ def test_killed_between_mark_and_removal_the_person_is_never_sent_again_and_agai
     assert process.stdin is not None
     process.stdin.write(b"email mary@example.com\n")
     process.stdin.close()
-    until = time.monotonic() + 30
-    while fired(sandbox) == 0 and time.monotonic() < until:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert fired(sandbox) == 1
-    httpx.delete(f"{sandbox['base_url']}/_sandbox/faults").raise_for_status()
+    try:
+        wait_until(lambda: fired(sandbox["base_url"]))
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    calm(sandbox["base_url"])
     with state.session() as connection:
         assert len(connection.execute(sa.delete(LOCKS).returning(LOCKS.c.holder)).all()) == 1, "its lease would run out"
     assert export_segment(config, "people").tally.skipped["suppressed"] == 1
     assert count(members) == 2
     assert forget_person(config, emails=["mary@example.com"]).places == ()
-
-
-def fired(sandbox: dict[str, Any]) -> int:
-    (fault,) = httpx.get(f"{sandbox['base_url']}/_sandbox/faults").json()["faults"]
-    return int(fault["fired"])
 
 
 @pytest.mark.parametrize(

@@ -22,23 +22,19 @@ if TYPE_CHECKING:
 GOLDEN = Path(__file__).parent / "golden"
 
 
-def exported(run: Run, sandbox: dict[str, Any]) -> dict[str, Any]:
-    added = run(
-        "add", "destination", "demo", "--ad-account", sandbox["ad_account"], "--business", sandbox["business"],
-        "--new-audience", "People", "--accept-data-terms",
-    )  # fmt: skip
-    assert added.exit_code == 0, added.err
+def exported(run: Run, add_demo: Callable[..., None]) -> dict[str, Any]:
+    add_demo()
     done = run("export", "segment", "people", "--json")
     assert done.exit_code == 0, done.out
     return dict(done.envelope)
 
 
 def test_a_request_is_to_the_letter_what_meta_reads(
-    workspace: Path, sandbox: dict[str, Any], run: Run, monkeypatch: pytest.MonkeyPatch
+    workspace: Path, sandbox: dict[str, Any], run: Run, add_demo: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ):
     with relay_to(sandbox["base_url"]) as relay:
         monkeypatch.setenv("CONNECTOR_GRAPH_URL", relay.base_url)
-        exported(run, sandbox)
+        exported(run, add_demo)
     (upload,) = relay.uploads()
     body = re.sub(rb'"session_id":\d{1,16},', b'"session_id":1,', upload.body)
     assert json.dumps(json.loads(body), indent=1, ensure_ascii=False) + "\n" == (GOLDEN / "request.json").read_text(
@@ -50,8 +46,8 @@ def test_a_request_is_to_the_letter_what_meta_reads(
     assert re.fullmatch(r"/v\d+\.\d+/\d+/users", upload.path)
 
 
-def test_a_report_is_to_the_letter_what_schedulers_read(workspace: Path, sandbox: dict[str, Any], run: Run):
-    answer = exported(run, sandbox)
+def test_a_report_is_to_the_letter_what_schedulers_read(workspace: Path, run: Run, add_demo: Callable[..., None]):
+    answer = exported(run, add_demo)
     data = answer["data"]
     assert re.fullmatch(r"\d{8}-\d{6}-[0-9a-f]{6}", data["run"])
     assert 0 < data["seconds"] < 60

@@ -1,3 +1,5 @@
+"""Work done ahead by threads: in order, errors where they belong, and no thread left behind."""
+
 from __future__ import annotations
 
 import gc
@@ -12,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 
-def threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith(("ahead", "transform"))]
+def threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith(("ahead", "transform"))]
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
@@ -73,8 +75,11 @@ def test_the_next_item_is_taken_while_the_last_one_is_worked_on() -> None:
             taken[number].set()
             yield number
 
+    met = []
     for number in ahead(items()):
         assert number == 3 or taken[number + 1].wait(20)
+        met.append(number)
+    assert met == [0, 1, 2, 3]
     assert threads() == []
 
 
@@ -107,16 +112,17 @@ def test_an_error_of_the_generator_is_raised_where_its_item_was_wanted() -> None
     assert threads() == []
 
 
+def hundred(ended: threading.Event) -> Generator[int]:
+    """A generator that tells when it has ended."""
+    try:
+        yield from range(100)
+    finally:
+        ended.set()
+
+
 def test_whoever_stops_in_the_middle_leaves_no_thread_and_an_ended_generator() -> None:
     ended = threading.Event()
-
-    def items() -> Generator[int]:
-        try:
-            yield from range(100)
-        finally:
-            ended.set()
-
-    taking = ahead(items())
+    taking = ahead(hundred(ended))
     assert next(taking) == 0
     taking.close()  # type: ignore[attr-defined]
     assert ended.is_set()
@@ -126,14 +132,8 @@ def test_whoever_stops_in_the_middle_leaves_no_thread_and_an_ended_generator() -
 def test_one_that_is_left_to_the_garbage_collector_ends_too() -> None:
     ended = threading.Event()
 
-    def items() -> Generator[int]:
-        try:
-            yield from range(100)
-        finally:
-            ended.set()
-
     def leave() -> None:
-        taking = ahead(items())
+        taking = ahead(hundred(ended))
         knot: list[object] = [taking]
         knot.append(knot)
         next(taking)
@@ -141,3 +141,6 @@ def test_one_that_is_left_to_the_garbage_collector_ends_too() -> None:
     leave()
     gc.collect()
     assert ended.wait(20)
+    for thread in threads():
+        thread.join(20)
+    assert threads() == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ import pytest
 
 from connector.errors import ConfigError, SourceError, TransientError
 from connector.ledger_key import make_ledger_key, read_ledger_key
+from tests.full_disk import files_end_at
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,7 +55,8 @@ def test_a_damaged_key_is_told_and_put_aside_when_a_new_one_is_made(key: Path, t
     for exists in (False, True):
         with pytest.raises(SourceError) as damaged:
             read_ledger_key(key.parent.parent, ledger_exists=exists)
-        assert (damaged.value.code, TEXT in str(damaged.value)) == ("ledger.key", False)
+        assert damaged.value.code == "ledger.key"
+        assert not text or text[:16] not in f"{damaged.value} {damaged.value.hint}"
     made = make_ledger_key(key.parent.parent)
     assert read_ledger_key(key.parent.parent, ledger_exists=True) == made
     assert (key.parent / "key.damaged").read_text(encoding="latin-1") == text
@@ -95,13 +96,8 @@ def test_a_key_that_cannot_be_read_is_no_lost_key(key: Path, what: str) -> None:
 
 
 def test_a_key_for_which_there_is_no_room_is_tried_again_later(key: Path) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (8, hard))
-    try:
-        with pytest.raises(TransientError) as full:
-            read_ledger_key(key.parent.parent, ledger_exists=False)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with files_end_at(8), pytest.raises(TransientError) as full:
+        read_ledger_key(key.parent.parent, ledger_exists=False)
     assert (full.value.code, list(key.parent.iterdir())) == ("ledger.write", [])
 
 

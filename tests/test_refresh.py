@@ -6,7 +6,6 @@ import gzip
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
 from connector import Config, export_segment
@@ -15,6 +14,7 @@ from connector.errors import ConfigError, SourceError
 from connector.job import Options
 from connector.state import State
 from tests.by_hand import digest_of, sha
+from tests.sandbox_control import held, script, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,15 +31,11 @@ TODAY = date(2026, 11, 21)
 
 
 @pytest.fixture
-def config(workspace: Path, sandbox: dict[str, Any], run: Callable[..., Any]) -> Config:
+def config(workspace: Path, add_demo: Callable[..., None]) -> Config:
     """Two segments of one audience, without external ids."""
     (workspace / "connector.yaml").write_text(CONFIG, encoding="utf-8")
     (workspace / "mappings" / "crm.yaml").write_text(MAPPING, encoding="utf-8")
-    added = run(
-        "add", "destination", "demo", "--ad-account", sandbox["ad_account"], "--business", sandbox["business"],
-        "--new-audience", "People", "--accept-data-terms",
-    )  # fmt: skip
-    assert added.exit_code == 0, added.err
+    add_demo()
     return Config.load(workspace)
 
 
@@ -53,14 +49,9 @@ def export(config: Config, name: str = "people", *, later: int = 0, **options: A
     return export_segment(config, name, options=Options(**given))
 
 
-def state_of(sandbox: dict[str, Any]) -> dict[str, Any]:
-    return dict(httpx.get(f"{sandbox['base_url']}/_sandbox/state").json())
-
-
 def holds(sandbox: dict[str, Any], people: list[tuple[int, str]]) -> bool:
-    (audience,) = state_of(sandbox)["audiences"]
     rows = [{"EMAIL": sha(f"p{n}@x.example"), "FN": sha(name)} for n, name in people]
-    return bool((audience["members"], audience["digest"]) == (len(rows), digest_of(rows)))
+    return held(sandbox["base_url"]) == (len(rows), digest_of(rows))
 
 
 def test_a_replacement_by_the_first_rows_is_refused(config: Config) -> None:
@@ -82,7 +73,7 @@ def refuse_removal_of(sandbox: dict[str, Any], number: int) -> None:
     """Twice: with the others, and alone."""
     fault = {"edge": "users", "method": "DELETE", "times": 2, "do": "error", "error": {"code": 100}}
     fault["holding"] = sha(f"p{number}@x.example")
-    httpx.post(f"{sandbox['base_url']}/_sandbox/faults", json={"faults": [fault]}).raise_for_status()
+    script(sandbox["base_url"], fault)
 
 
 @pytest.mark.parametrize("mode", ["mirror", "remove"])
@@ -158,12 +149,12 @@ def test_a_damaged_slice_of_others_is_told_before_anything_is_sent_though_who_le
     path.write_bytes(path.read_bytes()[:-1])
     monkeypatch.setattr("connector.refresh.MOST_KEPT", 0)
     write(config, [(1, "ann"), (1, "Ann"), (2, "bob")])
-    before = state_of(sandbox)
+    before = state_of(sandbox["base_url"])
     with pytest.raises(SourceError) as damaged:
         export(config, later=40)
     assert (damaged.value.code, "others" in damaged.value.message) == ("ledger.damaged", True)
-    assert state_of(sandbox)["audiences"] == before["audiences"]
-    assert state_of(sandbox)["calls"]["users"] == before["calls"]["users"]
+    assert state_of(sandbox["base_url"])["audiences"] == before["audiences"]
+    assert state_of(sandbox["base_url"])["calls"]["users"] == before["calls"]["users"]
 
 
 def test_nobody_is_removed_before_others_who_share_an_identifier_are_looked_at(

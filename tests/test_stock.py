@@ -13,8 +13,6 @@ import polars as pl
 import pytest
 
 from connector import Config
-from connector.audiences.ledger import Ledger, open_ledger
-from connector.audiences.ledger_files import open_ledger_files
 from connector.audiences.suppression import PersonSet
 from connector.hashing import Hashed
 from connector.profiles.fingerprints import fingerprinter
@@ -23,11 +21,13 @@ from connector.report import Tally
 from connector.state import State
 from connector.stock import Reading, Stock, take_stock
 from tests.audience_model import Person
-from tests.ledger_people import kept_rows
+from tests.ledger_people import kept_rows, slice_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from connector.audiences.ledger import Ledger
 
 KEY = bytes(32)
 MAPPING = """\
@@ -65,14 +65,9 @@ class Place:
         """A ledger of these people, the first ``held`` of them acknowledged."""
         self.write([replace(one, consent=True) for one in people])
         prints = [read.prints for read in self.reading(PersonSet()).fingerprinted(Tally())]
-        where = {"audience_id": "1", "segment": "people", "key": KEY, "run_id": "r"}
-        files = open_ledger_files(str(self.folder / "ledger"))
-        ledger = open_ledger(self.state, files, **where)  # type: ignore[arg-type]
-        ledger.clear()
-        if people:
-            rows = kept_rows([replace(one, last="", postal="") for one in people])
-            ledger.hold({ledger.intend(rows.with_columns(pl.concat(prints).get_columns())): held})
-        return open_ledger(self.state, files, **where)  # type: ignore[arg-type]
+        rows = kept_rows([replace(one, last="", postal="") for one in people])
+        rows = rows.with_columns(pl.concat(prints).get_columns())
+        return slice_of(self.state, self.folder / "ledger", rows, segment="people", key=KEY, held=held)
 
 
 @pytest.fixture

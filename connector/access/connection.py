@@ -86,7 +86,7 @@ def connected(  # noqa: PLR0913 - settings with defaults, all by name
         stop: Set it to end waiting at once and requests under way after a moment.
         max_wait: Bounds all its waiting together.
         on_wait: Told of each wait.
-        most: Requests of the ad account under way at most; the pace begins with fewer and adapts.
+        most: Requests under way at most, each on a connection of its own; the pace begins with fewer and adapts.
         pace: Replaces the pace that ``max_wait``, ``on_wait`` and ``most`` describe.
         read_timeout: Seconds without a byte of an answer.
     """
@@ -95,6 +95,7 @@ def connected(  # noqa: PLR0913 - settings with defaults, all by name
         config.workspace.graph_version,
         _token(config, destination, state),
         app_secret=own_app()["app_secret"],
+        connections=most,
         pace=pace or Pace(max_wait=max_wait.total_seconds(), on_wait=on_wait, stop=stop, most=most),
         read_timeout=read_timeout,
         stop=stop,

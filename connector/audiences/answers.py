@@ -56,9 +56,3 @@ def read_objects(answer: Mapping[str, object], name: str) -> list[JsonObject]:
     """Read a list of objects; whatever in it is no object is left out."""
     value = answer.get(name)
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def read_texts(answer: Mapping[str, object], name: str) -> list[str]:
-    """Read a list of texts, such as tasks; whatever in it is no text is left out."""
-    value = answer.get(name)
-    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []

@@ -33,13 +33,13 @@ class Batch:
     def __len__(self) -> int:
         return self.rows.height
 
-    def body(self, session: dict[str, int | bool] | None) -> tuple[bytes, ...]:
+    def body(self, session: dict[str, int | bool]) -> tuple[bytes, ...]:
         """Build the finished JSON body, in pieces: what takes three times its size while it is written stays small.
 
-        ``session`` as meta-graph-api.md §2.1, left out when ``None``.
+        ``session`` as meta-graph-api.md §2.1.
         """
-        head = "{" + (f'"session":{_compact(session)},' if session else "")
-        pieces = [f'{head}"payload":{{"schema":{_compact(self.schema)},"data":['.encode()]
+        head = f'{{"session":{_compact(session)},"payload":{{"schema":{_compact(self.schema)},"data":['
+        pieces = [head.encode()]
         for start in range(0, len(self), PIECE_ROWS):
             rows = _slice(self.rows, start, PIECE_ROWS)
             pieces += [b","] if start else []
@@ -47,8 +47,9 @@ class Batch:
         return (*pieces, b"]}}")
 
     def first(self) -> Batch:
-        """Its first row alone."""
-        return Batch(self.schema, _slice(self.rows, 0, 1))
+        """Its first row alone, copied: a slice of it would keep all the rows in memory."""
+        row = self.rows.head(1)
+        return Batch(self.schema, Hashed(pl.DataFrame(row.to_dict(as_series=False), schema=row.schema)))
 
     def halves(self) -> tuple[Batch, Batch]:
         """Cut in two, for a request that was too large."""

@@ -1,16 +1,19 @@
 """A growing set of rows, held as 96 bits each: who was seen already, who must never leave.
 
-Takes identities of digests and ids only. A table of marks, two bits a row, tells strangers from the rest at one look; the
-rest is looked up in sorted runs that are merged eight at a time, as a log-structured tree does.
+Takes identities of digests and ids only. A table of marks (a Bloom filter whose bits for a row lie in one word) tells
+strangers from the rest at one look; the rest is looked up in sorted runs that are merged eight at a time, as a
+log-structured tree does.
 """
 
 from __future__ import annotations
 
 import mmap
+import os
 import secrets
 import tempfile
+import weakref
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
@@ -27,11 +30,13 @@ Run = tuple["NDArray[np.uint64]", "NDArray[np.uint32]"]
 _ODD: Final = pl.lit(0x9E3779B97F4A7C15F39CC0605CEDC835, dtype=pl.UInt128)  # the golden ratio's first 128 bits
 _LOWER: Final = pl.lit(2**64, dtype=pl.UInt128)
 _FAN: Final = 8  # runs of a size are merged when there are this many of them
-# Places in the table of marks for each member, at least: then at most 3 % of strangers are looked up.
+# Bits in the table of marks for each row, at least: then at most 3 % of strangers are looked up.
 _SPARSE: Final = 10
+_WORD_BITS: Final = 6  # tell a bit of a 64-bit word
 _FIRST_BITS: Final = 16
 _WIDE: Final = 24
 _MOST_BITS: Final = 31
+_ROW_BYTES: Final = 12
 _GIVE_BACK: Final[int | None] = getattr(mmap, "MADV_DONTNEED", None)
 _AT_ONCE: Final = 1 << 16  # rows to mark at a time
 
@@ -58,9 +63,9 @@ class DigestSet:
     def find(self, keys: Keys) -> NDArray[np.bool_]:
         """As :meth:`contains`, for identities that are split already."""
         first, second, present = keys
-        found = present.copy()
-        for places in self._places(first, second):
-            found &= ((self._marks[places >> 3] >> (places & 7).astype(np.uint8)) & 1).astype(bool)
+        marks = _marks_of(second)
+        found: NDArray[np.bool_] = (self._marks[self._words(first)] & marks) == marks
+        found &= present
         asked = np.flatnonzero(found)
         if len(asked):
             order = asked[np.argsort(first[asked])]  # sorted look-ups walk a run in one direction
@@ -83,17 +88,15 @@ class DigestSet:
     def _all_runs(self) -> list[Run]:
         return self._runs
 
-    def _places(self, first: NDArray[np.uint64], second: NDArray[np.uint32]) -> list[NDArray[np.int64]]:
-        """Name two places of each row in the table of marks."""
-        upper, lower = first >> np.uint64(64 - self._bits), second >> np.uint32(32 - self._bits)
-        return [upper.astype(np.int64), lower.astype(np.int64)]
+    def _words(self, first: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """Name the word in the table of marks that is each row's."""
+        return (first >> np.uint64(64 - self._bits + _WORD_BITS)).astype(np.int64)
 
     def _mark(self, run: Run) -> None:
-        """Set the marks of some rows, bit by bit of a byte: then it does no harm that many share one."""
-        for places in self._places(*run):
-            at, bits = places >> 3, (places & 7).astype(np.uint8)
-            for bit in range(8):
-                self._marks[at[bits == bit]] |= np.uint8(1 << bit)
+        """Set the marks of some rows, which are sorted: those of one word stand together."""
+        words = self._words(run[0])
+        begins = np.flatnonzero(np.append(True, words[1:] != words[:-1])[: len(words)])
+        self._marks[words[begins]] |= np.bitwise_or.reduceat(_marks_of(run[1]), begins)
 
     def _look_up(self, first: NDArray[np.uint64], second: NDArray[np.uint32]) -> NDArray[np.bool_]:
         found = np.zeros(len(first), dtype=bool)
@@ -130,48 +133,64 @@ class DigestSet:
 class SpillingSet(DigestSet):
     """A set that keeps little more than its marks in memory: 2 to 4 bytes a row, however many millions there are.
 
-    The rest lies in files without a name, which are gone with the process. What stands there says nothing to anybody else:
-    it is multiplied by a secret number that only this process knows.
+    The rest lies in a file without a name, which is gone with the process. What stands there says nothing to anybody else:
+    it is mixed with two secret numbers that only this process knows.
     """
 
     def __init__(self, most: int = 1 << 19) -> None:
         """Begin; ``most`` rows stay in memory before they are written out."""
         super().__init__()
         self._most = most
-        self._secret = np.uint64(secrets.randbits(64) | 1)
+        self._secrets = [np.uint64(secrets.randbits(64) | 1) for _ in range(2)]
+        self._file: IO[bytes] | None = None
+        self._map: mmap.mmap | None = None
+        self._spans: list[tuple[int, int]] = []  # where each run begins in the file, and how many rows it has
         self._filed: list[Run] = []
-        self._maps: dict[int, mmap.mmap] = {}
 
     def find(self, keys: Keys) -> NDArray[np.bool_]:
         """As :meth:`DigestSet.find`."""
-        return super().find((keys[0] * self._secret, keys[1], keys[2]))
+        return super().find(self._hidden(keys))
 
     def put(self, keys: Keys) -> None:
         """As :meth:`DigestSet.put`."""
-        super().put((keys[0] * self._secret, keys[1], keys[2]))
+        super().put(self._hidden(keys))
         if sum(len(run[0]) for run in self._runs) >= self._most:
             with suppress(OSError):  # no room on the disk: it stays in memory, and the next time may be better
-                self._filed.append(self._written(_merged(self._runs)))
+                self._write(_merged(self._runs))
                 self._runs = []
+
+    def _hidden(self, keys: Keys) -> Keys:
+        first, second, there = keys
+        mixed = (first * self._secrets[1]) >> np.uint64(32)
+        return first * self._secrets[0], second ^ mixed.astype(np.uint32), there
 
     def _all_runs(self) -> list[Run]:
         return [*self._filed, *self._runs]
 
     def _done_with(self, keys: NDArray[np.uint64]) -> None:
-        pages = self._maps.get(id(keys))
-        if pages is not None and _GIVE_BACK is not None:  # those that were touched, to the system
-            pages.madvise(_GIVE_BACK)
+        """Give the pages that were touched back to the system."""
+        for (start, rows), run in zip(self._spans, self._filed, strict=True):
+            if run[0] is keys and self._map is not None and _GIVE_BACK is not None:
+                self._map.madvise(_GIVE_BACK, start, rows * _ROW_BYTES)
 
-    def _written(self, run: Run) -> Run:
-        with tempfile.TemporaryFile(prefix="connector-") as file:
-            for column in run:
-                file.write(column.data)
-            file.flush()
-            pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        count = len(run[0])
-        keys = np.frombuffer(pages, np.uint64, count)
-        self._maps[id(keys)] = pages  # which lives as long as it stands among the runs
-        return keys, np.frombuffer(pages, np.uint32, count, offset=8 * count)
+    def _write(self, run: Run) -> None:
+        """Put a run behind the others in the file, from a new page on, and look at all of them through one new map."""
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(prefix="connector-", buffering=0)  # noqa: SIM115 - lives as long as the set
+            weakref.finalize(self, self._file.close)
+        start = -(-self._file.seek(0, os.SEEK_END) // mmap.PAGESIZE) * mmap.PAGESIZE
+        self._file.seek(start)
+        for column in run:
+            left = memoryview(column.data).cast("B")
+            while left:
+                left = left[self._file.write(left) :]
+        self._map = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._spans.append((start, len(run[0])))
+        self._filed = [_run_at(self._map, *span) for span in self._spans]
+
+
+def _run_at(pages: mmap.mmap, start: int, rows: int) -> Run:
+    return np.frombuffer(pages, np.uint64, rows, start), np.frombuffer(pages, np.uint32, rows, start + 8 * rows)
 
 
 def _merged(runs: list[Run]) -> Run:
@@ -180,8 +199,17 @@ def _merged(runs: list[Run]) -> Run:
     return keys[order], np.concatenate([run[1] for run in runs])[order]
 
 
-def _no_marks(bits: int) -> NDArray[np.uint8]:
-    return np.zeros(1 << (bits - 3), dtype=np.uint8)
+def _no_marks(bits: int) -> NDArray[np.uint64]:
+    return np.zeros(1 << (bits - _WORD_BITS), dtype=np.uint64)
+
+
+def _marks_of(second: NDArray[np.uint32]) -> NDArray[np.uint64]:
+    """Choose three bits of a word for each row."""
+    one, last = np.uint64(1), np.uint32(63)
+    marks = one << (second & last).astype(np.uint64)
+    for shift in (_WORD_BITS, 2 * _WORD_BITS):
+        marks |= one << ((second >> np.uint32(shift)) & last).astype(np.uint64)
+    return marks
 
 
 def identify(frame: pl.DataFrame, columns: Sequence[str]) -> pl.Series:

@@ -6,6 +6,7 @@ e-mail alone is no duplicate. "Earlier" means earlier and sent: a profile that w
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
@@ -36,7 +37,8 @@ class Unchanged:
     """Members that stay as they are: they count as seen, so that nobody is sent beside their own duplicate.
 
     The ledger is looked through for the rows in question, many at a time, for all of it would be 370 MB for ten million;
-    where that happens again and again, it is taken in whole after all.
+    where that happens again and again, it is taken in whole after all. One may begin to ask while another, who reads
+    ahead, still does.
     """
 
     def __init__(self, ledger: Ledger, numbers: NDArray[np.uint32]) -> None:
@@ -45,6 +47,7 @@ class Unchanged:
         self._passes = 0
         self._asked = {"cells": DigestSet(), "ids": DigestSet()}
         self._known = {"cells": SpillingSet(), "ids": SpillingSet()}
+        self._lock = threading.Lock()
 
     @property
     def worth(self) -> int:
@@ -53,10 +56,15 @@ class Unchanged:
 
     def known(self, what: Literal["cells", "ids"], keys: Keys) -> NDArray[np.bool_]:
         """Tell which identities a member has; :meth:`look_up` them first."""
-        return self._known[what].find(keys)
+        with self._lock:
+            return self._known[what].find(keys)
 
     def look_up(self, cells: Keys, ids: Keys | None) -> None:
         """Find out about these identities, unless that was done before."""
+        with self._lock:
+            self._look_up(cells, ids)
+
+    def _look_up(self, cells: Keys, ids: Keys | None) -> None:
         new = {"cells": _without(cells, self._asked["cells"])}
         if ids is not None:
             new["ids"] = _without(ids, self._asked["ids"])

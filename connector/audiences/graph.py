@@ -104,11 +104,6 @@ class Graph:
         self._wire.close()
 
     @property
-    def retried(self) -> int:
-        """How many requests were sent again so far, over all calls."""
-        return self._wire.retried
-
-    @property
     def token(self) -> SecretStr | None:
         """The token it calls with."""
         return self._credentials.token
@@ -271,7 +266,7 @@ class Graph:
         if has_body:
             headers |= {"Content-Type": "application/json", "Content-Length": str(pieces.length)}
         request.call.attempts += 1
-        answer = self._wire.exchange(request.method, url, headers, pieces, again=request.call.attempts > 1)
+        answer = self._wire.exchange(request.method, url, headers, pieces)
         if isinstance(answer, Failure):
             return answer, {}
         request.call.seconds = answer.seconds

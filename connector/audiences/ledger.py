@@ -273,8 +273,8 @@ def open_ledger(
             are there, or less. Never treated as empty.
     """
     book, mark, older = LedgerBook(state), key_mark(key), False
+    names = files.names(folder_of(audience_id, segment))  # before the book: a run beside a plan may be writing
     record = book.slice(audience_id, segment)
-    names = files.names(folder_of(audience_id, segment))
     try:
         _check_book(book, record, segment, names)
         if record is not None:

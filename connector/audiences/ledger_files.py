@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException)  # what polars makes of a damaged file
+
 WAY_OUT = (
     "Else begin a new ledger by exporting that segment once: with --mode replace nobody else is in the audience then;"
     " with --full everyone is sent again, and who stood in lost files only and has left cannot be taken out."
@@ -94,7 +96,7 @@ class LedgerFiles:
             there = () if columns is None else tuple(pl.read_parquet_schema(io.BytesIO(content)))
             chosen = None if columns is None else [column for column in columns if column in there]
             return pl.read_parquet(content, columns=chosen)
-        except (pl.exceptions.PolarsError, OSError):  # damaged since the checksum was compared
+        except (*_UNREADABLE, OSError):  # damaged since the checksum was compared
             raise _damaged(name) from None
 
     def survey(self, name: str) -> Survey | None:
@@ -108,7 +110,7 @@ class LedgerFiles:
             return None
         try:
             frame = pl.read_parquet(content)
-        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
+        except (*_UNREADABLE, OSError):
             return None
         return Survey(hashlib.sha256(content).hexdigest(), frame.height, tuple(frame.columns))
 

@@ -96,6 +96,8 @@ def with_identities(hashed: Hashed, hashed_codes: Sequence[str]) -> Hashed:
     rest = [code if code in hashed_codes else None for code in NAMES_AND_ADDRESS]
     upper = (pl.col("rest") // _LOWER).cast(pl.UInt64)
     known = each.select(together(hashed_codes).alias("cells"), together(rest).alias("rest")).with_columns(upper)
+    if not hashed_codes:  # nothing to be as many as
+        known = known.clear(hashed.height)
     return Hashed(hashed.with_columns(known.get_columns()))
 
 

@@ -1,7 +1,7 @@
 """Who asked to be forgotten, in the state database: keyed marks, and the audiences that may still hold somebody of them.
 
-Marks are never taken back, unless their key is lost. An audience stands on the list from the moment marks are written until nobody of the forgotten is
-in it: so nothing is lost when the work is cut off in between.
+Marks are never taken back, unless their key is lost. An audience stands on the list from the moment marks are written until
+nobody of the forgotten is in it: so nothing is lost when the work is cut off in between.
 """
 
 from __future__ import annotations
@@ -44,23 +44,25 @@ def read_forgotten(state: State, key: bytes) -> Forgotten:
     return Forgotten(key, frozenset(row.mark for row in rows))
 
 
-def begin_new_list(state: State, key: bytes) -> int:
-    """Strike the marks of other keys, which nobody can read any more; returns how many they were."""
-    with state.session() as connection:
-        struck = connection.execute(sa.delete(FORGOTTEN).where(FORGOTTEN.c.key_mark != key_mark(key)))
-    return int(struck.rowcount)
+def write_marks(
+    state: State, key: bytes, marks: Iterable[str], audiences: Iterable[str], *, new_list: bool = False
+) -> int:
+    """Write marks and, in the same transaction, which audiences have to be looked through for them.
 
-
-def write_marks(state: State, key: bytes, marks: Iterable[str], audiences: Iterable[str]) -> None:
-    """Write marks and, in the same transaction, which audiences have to be looked through for them."""
-    at = now()
+    With ``new_list`` the marks of other keys, which nobody can read any more, are struck in that transaction as well;
+    returns how many they were.
+    """
+    at, struck = now(), 0
     with state.session() as connection:
+        if new_list:
+            struck = connection.execute(sa.delete(FORGOTTEN).where(FORGOTTEN.c.key_mark != key_mark(key))).rowcount
         for some in _batched(sorted(set(marks)), MOST_AT_ONCE):
             rows = [{"mark": one, "key_mark": key_mark(key), "forgotten_at": at} for one in some]
             _insert_new(connection, FORGOTTEN.c.mark, rows)
         _insert_new(
             connection, FORGETTING.c.audience_id, [{"audience_id": one, "since": at} for one in sorted(set(audiences))]
         )
+    return struck
 
 
 def audiences_to_clear(state: State) -> set[str]:

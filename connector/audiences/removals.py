@@ -83,7 +83,7 @@ class Staying:
             if code in hashed.columns and len(self._asked[code]):
                 self._keep(self._added, code, keys_of_digests(hashed[code]))
         if len(self._asked[REST]):
-            self._keep(self._added, REST, _rest_keys(rest_of(hashed)))
+            self._keep(self._added, REST, _rest_keys(hashed["rest"]))
         if ID in hashed.columns and len(self._asked[ID]):
             self._keep(self._added, ID, split(identify(hashed, [ID])))
 
@@ -247,13 +247,15 @@ class Taken:
         And every row holds the names and address.
         """
         hit, whole = np.zeros(frame.height, dtype=bool), np.zeros(frame.height, dtype=bool)
+        there = {strong: np.zeros(frame.height, dtype=bool) for strong in STRONG}
+        left = {strong: np.zeros(frame.height, dtype=bool) for strong in STRONG}
+        for strong, keys in _strong_keys(frame):
+            found = self._by[strong].find(keys)
+            there[strong] |= keys[2]
+            left[strong] |= keys[2] & ~found
+            hit |= found
         for strong in STRONG:
-            there, left = np.zeros(frame.height, dtype=bool), np.zeros(frame.height, dtype=bool)
-            for code, keys in _strong_keys(frame):
-                if code == strong:
-                    found = self._by[strong].find(keys)
-                    there, left, hit = there | keys[2], left | (keys[2] & ~found), hit | found
-            whole |= there & ~left
+            whole |= there[strong] & ~left[strong]
         by_names = self._by[REST].find(_rest_keys(frame["rest"]))
         return hit | by_names, whole | by_names
 

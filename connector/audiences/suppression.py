@@ -53,7 +53,7 @@ class PersonSet:
         """Put everyone of ``hashed`` in."""
         for code, digests in self.by.items():
             if code in hashed.columns:
-                digests.add(_same_name(identity_of(hashed, code)))
+                digests.add(identity_of(hashed, code))
 
     def hits(self, hashed: pl.DataFrame) -> pl.Series:
         """Tell per row whether any of its cells is in the set."""
@@ -120,7 +120,3 @@ def _members(ledger: Ledger, recognise: Callable[[pl.DataFrame], NDArray[np.bool
     for frame in ledger.details(ledger.everyone(), _KEPT):
         found[frame["number"].to_numpy()[recognise(frame)]] = True
     return found
-
-
-def _same_name(identity: pl.Series) -> pl.Series:
-    return identity.alias("identity")

@@ -72,7 +72,6 @@ class Wire:
         self._idle = threading.Condition()
         self._busy = 0
         self._closed = False
-        self._retried = 0
 
     def close(self) -> None:
         """Let answers under way arrive, for ten seconds at most, then close the connections; later requests fail."""
@@ -87,21 +86,12 @@ class Wire:
         """Whether the connections were ended because somebody wants to stop."""
         return self._lines.cut
 
-    @property
-    def retried(self) -> int:
-        """How many requests went out again so far."""
-        with self._idle:
-            return self._retried
-
-    def exchange(
-        self, method: str, url: str, headers: Mapping[str, str], body: Pieces, *, again: bool = False
-    ) -> Answer | Failure:
-        """Send one request and read its answer, once; ``again`` only counts."""
+    def exchange(self, method: str, url: str, headers: Mapping[str, str], body: Pieces) -> Answer | Failure:
+        """Send one request and read its answer, once."""
         with self._idle:
             if self._closed:
                 raise RuntimeError("this Graph is closed")
             self._busy += 1
-            self._retried += again
         try:
             extensions = {"timeout": self._timeout, "trace": self._lines.trace}
             return self._answer(

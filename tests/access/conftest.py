@@ -6,7 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import keyring
 import pytest
+from keyring.backends.fail import Keyring as NoKeyring
 from pydantic import SecretStr
 
 from connector.access.data_terms import DATA_TERMS_VERSION
@@ -107,6 +109,15 @@ class World:
     def calls(self) -> dict[str, int]:
         """How often each edge was called since the reset."""
         return dict(self.control.get("/_sandbox/state").json()["calls"])
+
+
+@pytest.fixture
+def no_keyring() -> Iterator[None]:
+    """A system that keeps no keys, whatever the one that runs the tests does."""
+    before = keyring.get_keyring()
+    keyring.set_keyring(NoKeyring())
+    yield
+    keyring.set_keyring(before)
 
 
 @pytest.fixture

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import html
 import http.client
-import re
 import socket
 import threading
 from datetime import UTC, datetime, timedelta
@@ -24,12 +22,11 @@ from connector.config import Config
 from connector.destinations import remove_destination
 from connector.errors import AccessError, ConfigError, TransientError
 from connector.state import Destination, State
+from tests.dialog import SCOPES, answer_dialog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-SCOPES = ["ads_management", "business_management"]
 
 
 @pytest.fixture
@@ -58,28 +55,13 @@ class Browser:
         self._threads.append(thread)
 
     def _go(self, address: str, answer: Any) -> None:
-        back = press(address, answer)
+        back = answer_dialog(address, answer)
         self.returns.append(back)
         self.pages.append(httpx.get(back))
 
     def close(self) -> None:
         for thread in self._threads:
             thread.join()
-
-
-def press(address: str, answer: list[str] | None) -> str:
-    """Answer the dialog as a browser does, and give the address one is sent back to; nothing granted is Cancel."""
-    page = httpx.get(address)
-    assert page.status_code == 200, page.text
-    fields = {
-        name: html.unescape(value)
-        for name, value in re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page.text)
-    }
-    offered = re.findall(r'name="granted" value="(\w+)"', page.text)
-    ticked = [scope for scope in offered if answer is not None and scope in answer]
-    button = "decline" if answer is None else "accept"
-    done = httpx.post(address.partition("?")[0], data={**fields, "granted": ticked, "answer": button})
-    return done.headers["location"]
 
 
 @pytest.fixture
@@ -172,7 +154,7 @@ def test_a_code_that_was_used_already_is_refused(world: Any, config: Config):
     codes: list[str] = []
 
     def thief(invitation: Invitation) -> None:
-        back = press(invitation.address, SCOPES)
+        back = answer_dialog(invitation.address, SCOPES)
         query = {name: values[0] for name, values in parse_qs(urlsplit(back).query).items()}
         codes.append(query["code"])
         asked = parse_qs(urlsplit(invitation.address).query)
@@ -194,7 +176,7 @@ def test_a_forged_state_changes_nothing_and_the_real_answer_still_counts(config:
     refused: list[int] = []
 
     def forger(invitation: Invitation) -> None:
-        back = press(invitation.address, SCOPES)
+        back = answer_dialog(invitation.address, SCOPES)
         address = back.partition("?")[0]
         forged = [{"code": "AQforged", "state": state} for state in ("", "0" * 43, "é")]
         for query in (*forged, {"code": "AQforged"}, None):
@@ -298,18 +280,12 @@ def test_the_dialog_is_metas_own_unless_the_graph_api_is_on_this_machine(
     [("CONNECTOR_APP_ID", "login.app"), ("CONNECTOR_APP_SECRET", "login.app"), ("CONNECTOR_TOKEN_KEY", "token.no_key")],
 )
 def test_whatever_is_missing_is_said_before_anybody_is_sent_anywhere(
-    config: Config, monkeypatch: pytest.MonkeyPatch, variable: str, code: str
+    config: Config, no_keyring: None, monkeypatch: pytest.MonkeyPatch, variable: str, code: str
 ):
-    import keyring
-    from keyring.backends.fail import Keyring
-
-    before = keyring.get_keyring()
-    keyring.set_keyring(Keyring())
     monkeypatch.delenv(variable)
     opened: list[Invitation] = []
     with pytest.raises(ConfigError) as refused:
         log_in(config, opened.append)
-    keyring.set_keyring(before)
     assert refused.value.code == code
     assert opened == []
 

@@ -10,7 +10,6 @@ import pytest
 import sqlalchemy as sa
 from cryptography.fernet import Fernet
 from keyring.backend import KeyringBackend
-from keyring.backends.fail import Keyring as NoKeyring
 from keyring.errors import KeyringLocked
 from pydantic import SecretStr
 
@@ -21,10 +20,11 @@ from connector.schema import TOKENS
 from connector.state import Destination, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 TOKEN = "EAAcanarytoken0123456789abcdef"
+
+pytestmark = pytest.mark.usefixtures("no_keyring")
 
 
 class Memory(KeyringBackend):
@@ -46,14 +46,6 @@ class Memory(KeyringBackend):
 class Locked(Memory):
     def get_password(self, service: str, username: str) -> str | None:
         raise KeyringLocked(f"{service}, {username}: locked")
-
-
-@pytest.fixture(autouse=True)
-def no_keyring() -> Iterator[None]:
-    before = keyring.get_keyring()
-    keyring.set_keyring(NoKeyring())
-    yield
-    keyring.set_keyring(before)
 
 
 @pytest.fixture

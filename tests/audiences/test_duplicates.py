@@ -1,21 +1,21 @@
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.audiences.digest_set import DigestSet, SpillingSet, identify, split
-from connector.audiences.duplicates import Duplicates
+from connector.audiences.duplicates import Duplicates, Unchanged
 from connector.audiences.ledger_rows import with_identities
 from connector.hashing import Hashed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import numpy as np
+    from collections.abc import Callable, Iterator
 
 Row = tuple[int, str | None, str | None, str]
 
@@ -100,17 +100,20 @@ def test_a_set_of_many_keeps_only_marks_in_memory_and_forgets_nobody() -> None:
         digests.add(some.slice(start, 5_000))
     assert len(digests) == 30_000
     assert digests._runs == []
+    assert len(digests._filed) == 3
     assert digests.contains(some).all()
     assert not digests.contains(others).any()
 
 
 def test_what_is_written_out_is_no_identity(monkeypatch: pytest.MonkeyPatch) -> None:
-    written: list[np.ndarray] = []
-    monkeypatch.setattr(SpillingSet, "_written", lambda _, run: written.append(run[0]) or run)
+    written: list[tuple[np.ndarray, np.ndarray]] = []
+    monkeypatch.setattr(SpillingSet, "_write", lambda _, run: written.append(run))
     rows = identify(pl.DataFrame({"n": ["4711", "4712"]}), ["n"])
     SpillingSet(most=1).add(rows)
     assert len(written) == 1
-    assert not set(written[0].tolist()) & set(split(rows)[0].tolist())
+    for hidden, plain in zip(written[0], split(rows), strict=False):
+        assert len(hidden) == 2
+        assert not set(hidden.tolist()) & set(plain.tolist())
 
 
 def test_a_full_disk_keeps_it_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,6 +122,37 @@ def test_a_full_disk_keeps_it_in_memory(monkeypatch: pytest.MonkeyPatch) -> None
     rows = identify(pl.DataFrame({"n": ["4711", "4712"]}), ["n"])
     digests.add(rows)
     assert digests.contains(rows).all()
+
+
+def test_whoever_asks_while_another_looks_through_the_ledger_waits_for_what_is_found() -> None:
+    """Two passes over the candidates share one look through the ledger, and may overlap by a frame that is read ahead."""
+    begun, go_on = threading.Event(), threading.Event()
+    keys = split(identify(pl.DataFrame({"n": ["4711", "4712"]}), ["n"]))
+
+    class Slow:
+        def details(self, *_: object) -> Iterator[pl.DataFrame]:
+            begun.set()
+            assert go_on.wait(30)
+            second = pl.Series(keys[1]).cast(pl.UInt64)
+            yield pl.DataFrame({"cells_high": keys[0], "cells_low": second, "external_id": ["a", None]})
+
+    unchanged = Unchanged(Slow(), np.arange(2, dtype=np.uint32))  # type: ignore[arg-type]
+    found: list[np.ndarray] = []
+
+    def ask() -> None:
+        unchanged.look_up(keys, None)
+        found.append(unchanged.known("cells", keys))
+
+    first, second = threading.Thread(target=ask), threading.Thread(target=ask)
+    first.start()
+    assert begun.wait(30)
+    second.start()
+    second.join(0.2)
+    assert found == []
+    go_on.set()
+    for one in (first, second):
+        one.join(30)
+    assert [one.tolist() for one in found] == [[True, True], [True, True]]
 
 
 def test_an_identity_depends_on_place_and_value_and_is_null_for_nothing() -> None:

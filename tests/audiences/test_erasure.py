@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import numpy as np
 import polars as pl
 import pytest
@@ -13,13 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connector.audiences.erasure import Found, identifiers
-from connector.audiences.ledger import open_ledger
-from connector.audiences.ledger_files import open_ledger_files
 from connector.audiences.removals import concat_removals
 from connector.state import State
 from tests.audience_model import Person, Row, cells, names_of
 from tests.by_hand import digest_of, sha
-from tests.ledger_people import kept_rows, prints_of
+from tests.ledger_people import kept_rows, prints_of, slice_of
+from tests.sandbox_control import script
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,19 +43,12 @@ slices = st.lists(
 @pytest.fixture
 def found_in(tmp_path: Path) -> Iterator[Callable[..., list[Found]]]:
     """Slices of one audience, and who of their members goes."""
-    audience = itertools.count(1)
     with State.open(f"sqlite:///{tmp_path}/state.db") as state:
-        files = open_ledger_files(str(tmp_path / "ledger"))
 
         def found_in(several: list[list[Person]], goes: Callable[[Person], bool]) -> list[Found]:
-            audience_id, found = str(next(audience)), []
+            found = []
             for number, some in enumerate(several):
-                for _ in range(2):
-                    ledger = open_ledger(
-                        state, files, audience_id=audience_id, segment=f"s{number}", key=bytes(32), run_id="r"
-                    )
-                    if some and not len(ledger.members):
-                        ledger.intend(kept_rows(some))
+                ledger = slice_of(state, tmp_path / "ledger", kept_rows(some), segment=f"s{number}", held=0)
                 numbers = [n for n, p in zip(ledger.members.find(prints_of(some)), some, strict=True) if goes(p)]
                 found.append(Found(ledger, np.array(sorted(numbers), dtype=np.int64)))
             return found
@@ -102,7 +92,7 @@ keys: {first_name: first, last_name: last, postal_code: postal, country: country
 
 
 def test_a_person_of_names_alone_is_out_of_every_segment(
-    workspace: Path, sandbox: dict[str, Any], members: Callable[[], list[dict[str, Any]]], run: Callable[..., Any]
+    workspace: Path, members: Callable[[], list[dict[str, Any]]], run: Callable[..., Any], add_demo: Callable[..., None]
 ) -> None:
     config = "segments:\n  a: {from: a.csv, mapping: crm, to: [demo]}\n  b: {from: b.csv, mapping: crm, to: [demo]}\n"
     (workspace / "connector.yaml").write_text(config + "guards: {min_profiles: 1}\n", encoding="utf-8")
@@ -110,10 +100,7 @@ def test_a_person_of_names_alone_is_out_of_every_segment(
     for name, ids in (("a", "12"), ("b", "23")):
         lines = [f"{one},name{one},lee,94107,US\n" for one in ids]
         (workspace / f"{name}.csv").write_text("id,first,last,postal,country\n" + "".join(lines), encoding="utf-8")
-    run(
-        "add", "destination", "demo", "--ad-account", sandbox["ad_account"], "--business", sandbox["business"],
-        "--new-audience", "People", "--accept-data-terms",
-    )  # fmt: skip
+    add_demo()
     for name in ("a", "b"):
         assert run("export", "segment", name).exit_code == 0
     done = run("forget", "--external-id", "2", "--yes", "--json")
@@ -128,16 +115,12 @@ def test_a_person_of_names_alone_is_out_of_every_segment(
 
 
 def test_meta_receiving_less_than_was_asked_leaves_it_open(
-    workspace: Path, sandbox: dict[str, Any], run: Callable[..., Any]
+    workspace: Path, sandbox: dict[str, Any], run: Callable[..., Any], add_demo: Callable[..., None]
 ) -> None:
-    run(
-        "add", "destination", "demo", "--ad-account", sandbox["ad_account"], "--business", sandbox["business"],
-        "--new-audience", "People", "--accept-data-terms",
-    )  # fmt: skip
+    add_demo()
     assert run("export", "segment", "people").exit_code == 0
-    refused = {"edge": "users", "method": "DELETE", "times": 2, "do": "error", "holding": sha("mary@example.com")}
-    fault = {**refused, "error": {"code": 100}}
-    httpx.post(f"{sandbox['base_url']}/_sandbox/faults", json={"faults": [fault]}).raise_for_status()
+    fault = {"edge": "users", "method": "DELETE", "times": 2, "do": "error", "error": {"code": 100}}
+    script(sandbox["base_url"], {**fault, "holding": sha("mary@example.com")})
     forget = ("forget", "--email", "mary@example.com", "--email", "rene@example.org", "--yes", "--json")
     (place,) = run(*forget).envelope["data"]["certificate"]["places"]
     assert (place["outcome"], place["code"]) == ("open", "forget.not_received")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ import pytest
 
 from connector.audiences.ledger_files import LedgerFiles, open_ledger_files
 from connector.errors import ConfigError, ConnectorError, SourceError, TransientError
+from tests.full_disk import files_end_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,12 +130,8 @@ def test_files_are_for_their_owner_only_whatever_the_mask(tmp_path: Path) -> Non
 def test_a_disk_that_is_full_leaves_the_old_file_and_no_half_one(tmp_path: Path) -> None:
     files = open_ledger_files(str(tmp_path))
     checksum = files.write(NAME, ROWS)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (64, hard))
-    try:
+    with files_end_at(64):
         error = refused(lambda: files.write(NAME, ROWS.vstack(ROWS)))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert isinstance(error, TransientError)
     assert (error.code, os.strerror(errno.EFBIG) in error.message) == ("ledger.write", True)
     assert files.read(NAME, checksum).equals(ROWS)

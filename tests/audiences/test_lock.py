@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -15,9 +16,10 @@ from connector.audiences.lock import _here, _is_dead, audience_lock
 from connector.errors import TransientError
 from connector.schema import LOCKS
 from connector.state import State
+from tests.processes import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @pytest.fixture
@@ -66,7 +68,7 @@ def test_somebody_on_another_machine_is_waited_for(state: State) -> None:
 
 
 def test_a_heartbeat_keeps_a_short_lease(state: State) -> None:
-    with audience_lock(state, "7", "first", lease=1, heartbeat=0.1) as check:
+    with audience_lock(state, "7", "first", lease=2, heartbeat=0.1) as check:
         deadline = time.monotonic() + 3.0
         while time.monotonic() < deadline:
             check()
@@ -95,10 +97,13 @@ def test_a_database_that_goes_away_and_comes_back_does_not_cost_the_lock(state_u
     with State.open(state_url) as state:
         engine, broken = state._engine, sa.create_engine("sqlite:////nowhere/at/all.db")
         with audience_lock(state, "7", "first", heartbeat=0.02) as check:
+            away, back = threading.Event(), threading.Event()
+            sa.event.listen(broken, "do_connect", lambda *_: away.set())
             state._engine = broken
-            time.sleep(0.2)
+            assert away.wait(20), "no heartbeat met it"
             state._engine = engine
-            time.sleep(0.1)
+            sa.event.listen(engine, "commit", lambda *_: back.set())
+            assert back.wait(20), "no heartbeat came through"
             check()
         assert locked(state) == []
     broken.dispose()
@@ -111,7 +116,7 @@ def test_a_lock_that_cannot_be_struck_ends_by_its_lease(state_url: str) -> None:
             state._engine = broken
         state._engine = engine
         assert locked(state) == ["7"]
-        wait_until_free(state)
+        wait_until(lambda: is_free(state))
     broken.dispose()
 
 
@@ -132,18 +137,14 @@ def test_a_holder_killed_on_this_machine_is_taken_over_from_at_once(state_url: s
         with pytest.raises(TransientError, match=f"run holder, process {holder.pid} on "):
             audience_lock(state, "7", "second").__enter__()
         holder.kill()
-        zombie = time.monotonic() + 20
-        while _is_alive(state):  # nobody has waited for it yet: it is a zombie, and holds nothing
-            assert time.monotonic() < zombie
+        wait_until(lambda: is_free(state))  # nobody has waited for it yet: it is a zombie, and holds nothing
         holder.wait()
 
 
-def _is_alive(state: State) -> bool:
-    try:
-        with audience_lock(state, "7", "second"):
-            return False
-    except TransientError:
+def is_free(state: State) -> bool:
+    with suppress(TransientError), audience_lock(state, "7", "next"):
         return True
+    return False
 
 
 @pytest.mark.parametrize(("process", "dead"), [("4194305 17", True), ("no number", False), ("", False)])
@@ -217,18 +218,6 @@ def holds(state: State, *, place: str, until: int) -> None:
         connection.execute(LOCKS.insert().values(**lease, until=int(time.time()) + until))
 
 
-def wait_for(check: object) -> None:
-    """Check until it raises, for a while."""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        check()  # type: ignore[operator]
-        time.sleep(0.02)
-
-
-def wait_until_free(state: State) -> None:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        with suppress(TransientError), audience_lock(state, "7", "next"):
-            return
-        time.sleep(0.1)
-    raise AssertionError("the lease never ran out")
+def wait_for(check: Callable[[], None]) -> None:
+    """Check until it raises."""
+    wait_until(check)  # which gives None each time

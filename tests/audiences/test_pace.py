@@ -6,7 +6,6 @@ import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,26 +14,7 @@ from hypothesis import strategies as st
 from connector.audiences.pace import Pace, Wait
 from connector.audiences.usage import Usage, read_usage, retry_after
 from connector.errors import GraphFault, InterruptedRunError, TransientError
-
-
-class FakeTime:
-    """A clock that only sleeping moves."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self.slept: list[float] = []
-
-    def __call__(self) -> float:
-        return self.seconds
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.seconds += seconds
-
-
-def pace_on(clock: FakeTime, **settings: Any) -> Pace:
-    settings.setdefault("rng", lambda: 0.5)
-    return Pace(clock=clock, now=clock, sleep=clock.sleep, **settings)
+from tests.fake_time import FakeTime, pace_on
 
 
 def custom_audience(percent: float, minutes: float = 0, account: str = "12") -> dict[str, str]:

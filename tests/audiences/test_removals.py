@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -12,8 +11,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from connector.audiences.ledger import Ledger, open_ledger
-from connector.audiences.ledger_files import open_ledger_files
 from connector.audiences.ledger_rows import hex_digests
 from connector.audiences.removals import (
     Leavers,
@@ -27,6 +24,7 @@ from connector.audiences.removals import (
 )
 from connector.hashing import Hashed
 from connector.state import State
+from tests import ledger_people
 from tests.audience_model import Person, Row, cells, names_of
 from tests.by_hand import sha
 from tests.ledger_people import hashed_rows, kept_rows, print_of, prints_of
@@ -34,6 +32,8 @@ from tests.ledger_people import hashed_rows, kept_rows, print_of, prints_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
+
+    from connector.audiences.ledger import Ledger
 
 FEW = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 emails = st.lists(st.sampled_from(["a@x", "b@x", "c@x", "d@x"]), max_size=3, unique=True).map(tuple)
@@ -51,20 +51,9 @@ groups = st.lists(people, max_size=5, unique=True)
 
 @pytest.fixture
 def slice_of(tmp_path: Path) -> Iterator[Callable[..., Ledger]]:
-    """Slices of people, each in an audience of its own."""
-    audience = itertools.count(1)
+    """A slice of people; each call makes it anew."""
     with State.open(f"sqlite:///{tmp_path}/state.db") as state:
-        files = open_ledger_files(str(tmp_path / "ledger"))
-
-        def slice_of(*parts: list[Person]) -> Ledger:
-            where = {"audience_id": str(next(audience)), "segment": "a", "key": bytes(32), "run_id": "r"}
-            ledger = open_ledger(state, files, **where)  # type: ignore[arg-type]
-            for part in parts:
-                if part:
-                    ledger.hold({ledger.intend(kept_rows(part)): len(part)})
-            return open_ledger(state, files, **where)  # type: ignore[arg-type]
-
-        yield slice_of
+        yield lambda *parts: ledger_people.slice_of(state, tmp_path / "ledger", *map(kept_rows, parts))
 
 
 def numbers(ledger: Ledger, some: list[Person]) -> np.ndarray:

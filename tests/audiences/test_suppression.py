@@ -10,13 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from connector.audiences.ledger import Ledger, open_ledger
-from connector.audiences.ledger_files import open_ledger_files
 from connector.audiences.suppression import MATCHED_BY, Forgotten, PersonSet, marks_of
 from connector.hashing import Hashed
 from connector.state import State
 from tests.audience_model import Person, cells
-from tests.ledger_people import hashed_rows, kept_rows, prints_of
+from tests.ledger_people import hashed_rows, kept_rows, prints_of, slice_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,15 +40,6 @@ def state(tmp_path: Path) -> Iterator[State]:
         yield state
 
 
-def ledger_of(state: State, root: Path, some: list[Person]) -> Ledger:
-    files, where = open_ledger_files(str(root)), {"audience_id": "1", "segment": "a", "key": KEY, "run_id": "r"}
-    ledger = open_ledger(state, files, **where)  # type: ignore[arg-type]
-    ledger.clear()
-    if some:
-        ledger.intend(kept_rows(some))
-    return open_ledger(state, files, **where)  # type: ignore[arg-type]
-
-
 def known_of(some: list[Person]) -> dict[str, set[str]]:
     rows = [row for person in some for row in person.rows()]
     return {code: cells(rows, code) for code in MATCHED_BY}
@@ -73,7 +62,7 @@ def test_a_suppressed_person_is_met_by_any_of_their_identifiers(
     rows = [row for person in present for row in person.rows()]
     assert suppressed.hits(hashed).to_list() == [any(cells([row], c) & known[c] for c in MATCHED_BY) for row in rows]
 
-    ledger = ledger_of(state, tmp_path / "ledger", present)
+    ledger = slice_of(state, tmp_path / "ledger", kept_rows(present), held=0)
     found = suppressed.members(ledger)
     assert found[ledger.members.find(prints_of(present))].tolist() == [meets(person, known) for person in present]
 
@@ -87,7 +76,7 @@ def test_a_suppressed_person_is_met_by_any_of_their_identifiers(
 @pytest.mark.parametrize("listed", [Person("", ("b@x",)), Person("", ("c@x",)), Person("", (), ("6505550002",))])
 def test_a_second_email_and_a_second_phone_count_as_much(state: State, tmp_path: Path, listed: Person) -> None:
     present = [Person("1", ("a@x", "b@x", "c@x"), ("6505550001", "6505550002")), Person("2", ("d@x",))]
-    ledger, suppressed = ledger_of(state, tmp_path / "ledger", present), PersonSet()
+    ledger, suppressed = slice_of(state, tmp_path / "ledger", kept_rows(present), held=0), PersonSet()
     suppressed.add(hashed_rows([listed])[0])
     found = suppressed.members(ledger)
     assert found[ledger.members.find(prints_of(present))].tolist() == [True, False]

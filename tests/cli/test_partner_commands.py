@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import html
 import io
-import re
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
@@ -16,10 +14,11 @@ from cryptography.fernet import Fernet
 
 from connector.schema import AUDIT
 from connector.state import AuditEntry, State
+from tests.dialog import answer_dialog
+from tests.processes import PATIENCE, started
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 AGENCY, CLIENT = "300000000000001", "310000000000001"
 
@@ -33,17 +32,8 @@ def tokens(sandbox: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 GIVE = (
-    "grant",
-    "access",
-    "--to",
-    AGENCY,
-    "--tasks",
-    "ADVERTISE,ANALYZE",
-    "--reason",
-    "spring",
-    "--token-env",
-    "CLIENT_TOKEN",
-)
+    "grant", "access", "--to", AGENCY, "--tasks", "ADVERTISE,ANALYZE", "--reason", "spring", "--token-env", "CLIENT_TOKEN",
+)  # fmt: skip
 
 
 def test_a_request_a_grant_and_a_revocation_from_the_command_line(sandbox: dict[str, Any], run: Callable[..., Any]):
@@ -179,43 +169,39 @@ def test_on_behalf_of_requests_from_the_command_line(sandbox: dict[str, Any], ru
 # login
 
 
-class Person:
-    """Whoever sits before the browser that connector opens."""
-
-    def __init__(self) -> None:
-        self.thread: threading.Thread | None = None
-
-    def open(self, address: str, *_: Any) -> bool:
-        self.thread = threading.Thread(target=self._accept, args=(address,))
-        self.thread.start()
-        return True
-
-    def _accept(self, address: str) -> None:
-        page = httpx.get(address).text
-        fields = {n: html.unescape(v) for n, v in re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page)}
-        offered = re.findall(r'name="granted" value="(\w+)"', page)
-        sent = httpx.post(address.partition("?")[0], data={**fields, "granted": offered, "answer": "accept"})
-        httpx.get(sent.headers["location"])
+def accept(address: str) -> None:
+    """As whoever sits before the browser does."""
+    httpx.get(answer_dialog(address))
 
 
-def test_from_login_to_export_to_goodbye(
-    sandbox: dict[str, Any], run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-):
+@pytest.fixture
+def app(sandbox: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a login needs to know of the app, and a key to store the token with."""
     monkeypatch.setenv("CONNECTOR_APP_ID", sandbox["app_id"])
     monkeypatch.setenv("CONNECTOR_APP_SECRET", sandbox["app_secret"])
     monkeypatch.setenv("CONNECTOR_TOKEN_KEY", Fernet.generate_key().decode())
+
+
+def test_from_login_to_export_to_goodbye(
+    app: None, add_demo: Callable[..., None], run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.delenv("CONNECTOR_TOKEN")
-    person = Person()
+    at_browser: list[threading.Thread] = []
+
+    def open_browser(address: str, *_: Any) -> bool:
+        at_browser.append(threading.Thread(target=accept, args=(address,)))
+        at_browser[-1].start()
+        return True
+
     # The one stand-in: a real browser would open a window on whatever machine runs this.
-    monkeypatch.setattr("webbrowser.open", person.open)
+    monkeypatch.setattr("webbrowser.open", open_browser)
     connected = run("connect", "demo", "--port", "0")
-    assert person.thread is not None
-    person.thread.join()
+    (thread,) = at_browser
+    thread.join()
     assert connected.exit_code == 0, connected.err
     assert "Emma Agency" in connected.out
     assert "The token ends on" in connected.out
-    add = ("add", "destination", "demo", "--ad-account", sandbox["ad_account"], "--business", AGENCY)
-    assert run(*add, "--new-audience", "People", "--accept-data-terms").exit_code == 0
+    add_demo()
     shown = run("show", "destination", "demo", "--json").envelope["data"]
     assert shown["stored_token"]["scopes"] == ["ads_management", "business_management", "public_profile"]
     exported = run("export", "segment", "people")
@@ -231,19 +217,13 @@ def test_from_login_to_export_to_goodbye(
 
 
 def test_without_a_browser_the_address_is_printed_whole_beside_the_result(
-    sandbox: dict[str, Any], run_process: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, workspace: Path
+    app: None,
 ):
-    import subprocess
-
-    monkeypatch.setenv("CONNECTOR_APP_ID", sandbox["app_id"])
-    monkeypatch.setenv("CONNECTOR_APP_SECRET", sandbox["app_secret"])
-    monkeypatch.setenv("CONNECTOR_TOKEN_KEY", Fernet.generate_key().decode())
-    words = [sys.executable, "-m", "connector", "connect", "demo", "--no-browser", "--port", "0", "--json"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with started("connect", "demo", "--no-browser", "--port", "0", "--json") as process:
         assert process.stderr is not None
         address = next(line for line in process.stderr if line.startswith("http")).strip()
-        Person()._accept(address)
-        out, _ = process.communicate(timeout=60)
+        accept(address)
+        out, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert '"source": "login"' in out
     assert "EAAsandbox" not in out
@@ -323,9 +303,8 @@ def test_a_refused_destination_is_on_record_with_what_stood_in_the_way(
     assert (line["client"], line["asset"], line["source"]) == (CLIENT, account, "demo")
 
 
-def test_a_plan_leaves_no_line(sandbox: dict[str, Any], run: Callable[..., Any]):
-    add = ("add", "destination", "demo", "--ad-account", sandbox["ad_account"], "--business", AGENCY)
-    assert run(*add, "--new-audience", "People", "--accept-data-terms").exit_code == 0
+def test_a_plan_leaves_no_line(add_demo: Callable[..., None], run: Callable[..., Any]):
+    add_demo()
     before = len(run("show", "audit", "--json").envelope["data"]["audit"])
     assert run("plan", "segment", "people").exit_code == 0
     assert len(run("show", "audit", "--json").envelope["data"]["audit"]) == before

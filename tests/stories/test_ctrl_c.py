@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 import threading
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
 from connector import Config, InterruptedRunError, Options, export_segment
 from tests.by_hand import digest_of, sha
+from tests.processes import PATIENCE, started, wait_until
+from tests.sandbox_control import calm, fired, held, script
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 PEOPLE = 20_500
 WITHIN = 3.0  # seconds from Ctrl-C to the answer, which is the last thing a run does
-PATIENCE = 60.0  # seconds; what is waited for comes in one or two
 
 
 @pytest.fixture(scope="module")
@@ -34,43 +33,23 @@ def everybody() -> tuple[int, str]:
 
 
 @pytest.fixture
-def ready(workspace: Path, sandbox: dict[str, Any], run: Run) -> Path:
+def ready(workspace: Path, add_demo: Callable[..., None]) -> Path:
     rows = "".join(f"{n},person{n}@example.com\n" for n in range(PEOPLE))
     (workspace / "people.csv").write_text(f"id,email\n{rows}", encoding="utf-8")
     mapping = "key_identifier: email\nkeys: {email: email, external_id: id}\n"
     (workspace / "mappings" / "crm.yaml").write_text(mapping, encoding="utf-8")
-    added = run(
-        "add", "destination", "demo", "--ad-account", sandbox["ad_account"], "--business", sandbox["business"],
-        "--new-audience", "People", "--accept-data-terms",
-    )  # fmt: skip
-    assert added.exit_code == 0, added.err
+    add_demo()
     return workspace
-
-
-def script(sandbox: dict[str, Any], **fault: Any) -> None:
-    httpx.post(f"{sandbox['base_url']}/_sandbox/faults", json={"faults": [fault]}).raise_for_status()
-
-
-def held(sandbox: dict[str, Any]) -> tuple[int, str]:
-    (audience,) = httpx.get(f"{sandbox['base_url']}/_sandbox/state").json()["audiences"]
-    return audience["members"], audience["digest"]
-
-
-def wait_until(happened: Callable[[], object]) -> None:
-    ends = time.monotonic() + PATIENCE
-    while not happened():
-        assert time.monotonic() < ends, "it did not come so far"
-        time.sleep(0.02)
 
 
 def goes_on(sandbox: dict[str, Any], run: Run, everybody: tuple[int, str]) -> None:
     """The lock is free at once, and what was not acknowledged is sent."""
-    httpx.delete(f"{sandbox['base_url']}/_sandbox/faults").raise_for_status()
+    calm(sandbox["base_url"])
     done = run("export", "segment", "people", "--json")
     assert done.exit_code == 0, done.out
     rows = done.envelope["data"]["rows"]
     assert rows["added"] + rows["unchanged"] == PEOPLE
-    assert held(sandbox) == everybody
+    assert held(sandbox["base_url"]) == everybody
 
 
 IN_THE_WAY = {
@@ -86,24 +65,18 @@ def test_requests_under_way_are_cut_after_a_moment(
     what: str, ready: Path, sandbox: dict[str, Any], run: Run, everybody: tuple[int, str]
 ):
     fault, flags = IN_THE_WAY[what]
-    script(sandbox, times=None, **fault)
-    stopped = stop_when(lambda: fired(sandbox), *flags)
-    assert stopped.seconds < WITHIN
-    assert (stopped.exit_code, stopped.error["code"]) == (130, "interrupted")
-    assert "Traceback" not in stopped.err
+    script(sandbox["base_url"], {"times": None, **fault})
+    stopped = stop_when(lambda: fired(sandbox["base_url"]), *flags)
+    stopped.check()
     goes_on(sandbox, run, everybody)
 
 
 def test_a_wait_for_a_throttle_ends_at_once(ready: Path, sandbox: dict[str, Any], run: Run, everybody: tuple[int, str]):
     wait = json.dumps({"acc_id_util_pct": 100, "reset_time_duration": 600})
-    script(
-        sandbox, edge="users", do="error", times=None, error={"code": 17, "error_subcode": 2446079},
-        headers={"X-Ad-Account-Usage": wait},
-    )  # fmt: skip
-    stopped = stop_when(lambda: fired(sandbox))
-    assert stopped.seconds < WITHIN
-    assert (stopped.exit_code, stopped.error["code"]) == (130, "interrupted")
-    assert "Traceback" not in stopped.err
+    refusal = {"error": {"code": 17, "error_subcode": 2446079}, "headers": {"X-Ad-Account-Usage": wait}}
+    script(sandbox["base_url"], {"edge": "users", "do": "error", "times": None, **refusal})
+    stopped = stop_when(lambda: fired(sandbox["base_url"]))
+    stopped.check()
     goes_on(sandbox, run, everybody)
 
 
@@ -123,26 +96,28 @@ def test_no_thread_is_left_wherever_a_library_call_is_stopped(
     goes_on(sandbox, run, everybody)
 
 
+@dataclass(frozen=True)
 class Stopped:
     """How a process ended that was stopped by hand."""
 
-    def __init__(self, process: subprocess.Popen[str], seconds: float, out: str, err: str) -> None:
-        self.exit_code, self.seconds, self.err = process.returncode, seconds, err
-        self.error: dict[str, Any] = json.loads(out)["error"]
+    exit_code: int
+    code: str
+    seconds: float
+    err: str
 
-
-def fired(sandbox: dict[str, Any]) -> int:
-    faults = httpx.get(f"{sandbox['base_url']}/_sandbox/faults").json()["faults"]
-    return int(faults[-1]["fired"])
+    def check(self) -> None:
+        assert self.seconds < WITHIN
+        assert (self.exit_code, self.code) == (130, "interrupted")
+        assert "Traceback" not in self.err
 
 
 def stop_when(happened: Callable[[], object], *flags: str) -> Stopped:
-    command = [sys.executable, "-m", "connector", "export", "segment", "people", "--json", *flags]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        wait_until(happened)
+    with started("export", "segment", "people", "--json", *flags) as process:
+        wait_until(happened, process=process)
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
-        answer = process.stdout.readline() if process.stdout is not None else ""
+        assert process.stdout is not None
+        answer = process.stdout.readline()
         seconds = time.monotonic() - began  # Python itself takes a while to go, on a busy machine
         _, err = process.communicate(timeout=PATIENCE)
-        return Stopped(process, seconds, answer, err)
+    return Stopped(process.returncode, json.loads(answer)["error"]["code"], seconds, err)

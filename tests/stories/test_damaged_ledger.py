@@ -28,14 +28,10 @@ guards: {min_profiles: 0, max_shrink: 0.5}
 
 
 @pytest.fixture
-def world(workspace: Path, sandbox: dict[str, Any], run: Callable[..., Any]) -> World:
+def world(workspace: Path, sandbox: dict[str, Any], run: Callable[..., Any], add_demo: Callable[..., None]) -> World:
     (workspace / "connector.yaml").write_text(CONFIG, encoding="utf-8")
     (workspace / "mappings" / "crm.yaml").write_text(MAPPING, encoding="utf-8")
-    added = run(
-        "add", "destination", "demo", "--ad-account", sandbox["ad_account"], "--business", sandbox["business"],
-        "--new-audience", "People", "--accept-data-terms",
-    )  # fmt: skip
-    assert added.exit_code == 0, added.err
+    add_demo()
     world = World(workspace, sandbox["base_url"], run)
     world.write(FIRST)
     world.export()

@@ -11,12 +11,12 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 import sqlalchemy as sa
 
-from tests.by_hand import digest_of, sha
 from tests.killing import Ended, export_in_process
+from tests.sandbox_control import held
+from tests.versions import AFTER, BEFORE, MAPPING, People, rightly, write_people
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,9 +27,6 @@ segments:
   people: {from: people.csv, mapping: crm, to: [demo]}
 guards: {min_profiles: 0, max_shrink: 1}
 """
-MAPPING = "key_identifier: email\nkeys: {email: email, external_id: id}\n"
-BEFORE = dict.fromkeys(range(12), 0)
-AFTER = {**dict.fromkeys(range(6), 0), 6: 1, 7: 1, 8: 1, 20: 0, 21: 0, 22: 0}  # three changed, three dropped, three new
 
 
 @dataclass
@@ -111,23 +108,20 @@ class Place:
     line: Line
     state_url: str
 
-    def write(self, people: dict[int, int]) -> None:
-        lines = [f"{n},p{n}v{version}@x.example\n" for n, version in people.items()]
-        (self.folder / "people.csv").write_text("id,email\n" + "".join(lines), encoding="utf-8")
+    def write(self, people: People) -> None:
+        write_people(self.folder / "people.csv", people)
 
     def export(self) -> Ended:
         return export_in_process(self.folder, "people", allow_shrink=True)
 
-    def check(self, people: dict[int, int]) -> None:
+    def check(self, people: People) -> None:
         """A whole run now ends with just these members, has counted each request once, and leaves nothing open."""
         self.line.arm(None)
         whole = self.export()
         assert whole.code == 0, whole.said
         rows = whole.said["rows"]
         assert (rows["left"], rows["left_to_remove"], rows["added"] + rows["unchanged"]) == (0, 0, len(people))
-        cells = ({"EXTERN_ID": str(n), "EMAIL": sha(f"p{n}v{version}@x.example")} for n, version in people.items())
-        (audience,) = httpx.get(f"{self.base_url}/_sandbox/state").json()["audiences"]
-        assert (audience["members"], audience["digest"]) == (len(people), digest_of(cells))
+        assert held(self.base_url) == rightly(people.items())
         assert self.ask("SELECT COUNT(*) FROM audience_lock") == 0
         assert self.ask("SELECT COUNT(*) FROM run WHERE status = 'running'") == 0
         run_id = whole.said["run"]
@@ -148,7 +142,7 @@ def place(
     sandbox: dict[str, Any],
     postgres_url: str,
     monkeypatch: pytest.MonkeyPatch,
-    run: Callable[..., Any],
+    add_demo: Callable[..., None],
 ) -> Iterator[Place]:
     (workspace / "connector.yaml").write_text(CONFIG, encoding="utf-8")
     (workspace / "mappings" / "crm.yaml").write_text(MAPPING, encoding="utf-8")
@@ -160,11 +154,7 @@ def place(
         serving.start()
         through = url.set(host="127.0.0.1", port=line.port, query={"sslmode": "disable", "gssencmode": "disable"})
         monkeypatch.setenv("CONNECTOR_STATE", through.render_as_string(hide_password=False))
-        added = run(
-            "add", "destination", "demo", "--ad-account", sandbox["ad_account"], "--business", sandbox["business"],
-            "--new-audience", "People", "--accept-data-terms",
-        )  # fmt: skip
-        assert added.exit_code == 0, added.err
+        add_demo()
         try:
             yield Place(workspace, sandbox["base_url"], line, postgres_url)
         finally:
@@ -219,6 +209,7 @@ def test_the_command_line_says_what_is_away_and_nothing_else(place: Place, run_p
     assert error["code"] == "state.unavailable"
     assert error["message"] == "the state database (postgresql) did not answer: OperationalError"
     assert error["hint"].endswith("then run the same command again.")
-    assert str(place.line.port) not in ended.out + ended.err
+    assert f"port {place.line.port}" not in ended.out + ended.err
+    assert f":{place.line.port}" not in ended.out + ended.err
     assert "Traceback" not in ended.err
     place.check(BEFORE)

@@ -14,6 +14,7 @@ import pytest
 from connector import Config, ConnectorError, Options, Report, export_segment
 from connector.audiences.pace import Pace
 from tests.by_hand import digest_of, sha
+from tests.fake_time import FakeTime, pace_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -95,17 +96,13 @@ def control(sandbox_server: dict[str, Any]) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
-def story(workspace: Path, sandbox: dict[str, Any], control: httpx.Client, run: Run) -> Story:
+def story(workspace: Path, sandbox: dict[str, Any], control: httpx.Client, add_demo: Callable[..., None]) -> Story:
     """A workspace of two requests, and its destination."""
     (workspace / "connector.yaml").write_text(CONFIG, encoding="utf-8")
     (workspace / "mappings" / "crm.yaml").write_text(MAPPING, encoding="utf-8")
     made = Story(workspace, sandbox, control)
     made.write(FEW)
-    added = run(
-        "add", "destination", "demo", "--ad-account", sandbox["ad_account"], "--business", sandbox["business"],
-        "--new-audience", "People", "--accept-data-terms",
-    )  # fmt: skip
-    assert added.exit_code == 0, added.err
+    add_demo()
     return made
 
 
@@ -214,11 +211,11 @@ def test_a_throttle_that_names_a_wait_is_waited_for_just_so_long(
 ):
     account = story.sandbox["ad_account"].removeprefix("act_")
     story.script({"after": 1, **refusal(code, subcode, headers=usage_headers(code, account, wait=5))})
-    pace = hurried(base=0.01)
+    pace = pace_on(FakeTime(), base=0.01)  # no time passes but what is waited
     report = story.export(pace=pace)
     assert (report.exit_code, report.tally.added, report.tally.batches_retried) == (0, FEW, 1)
-    # 4 names no time: at 95 % and more the pace looks again after a minute of its own.
-    assert pace.waited >= (295 if code != 4 else 1)  # the clock of the test runs on a little between two looks
+    # 4 names no time: from 95 % on, two requests begin 15 seconds apart.
+    assert pace.waited == (300 if code != 4 else 15)
     assert story.held() == few
 
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import TYPE_CHECKING, Any
+
+from tests.by_hand import digest_of, sha
+from tests.sandbox_control import script
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     import pytest
-
-
-def sha(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 # The three people of the workspace, normalised by hand with match-keys.md beside it.
@@ -37,27 +34,10 @@ BY_HAND = [
 ]
 
 
-def digest_of(members: list[dict[str, str]]) -> str:
-    """The order-free digest of contract.md §6, computed here on its own."""
-    total = 0
-    for member in members:
-        text = json.dumps(sorted(member.items()), separators=(",", ":"), ensure_ascii=False)
-        total += int(hashlib.sha256(text.encode()).hexdigest(), 16)
-    return f"{total % 2**256:064x}"
-
-
-def add_demo(run: Callable[..., Any], sandbox: dict[str, Any]) -> None:
-    added = run(
-        "add", "destination", "demo", "--ad-account", sandbox["ad_account"], "--business", sandbox["business"],
-        "--new-audience", "People", "--accept-data-terms", "--json",
-    )  # fmt: skip
-    assert added.exit_code == 0, added.out + added.err
-
-
 def test_the_members_are_just_those_computed_by_hand(
-    workspace: Path, sandbox: dict[str, Any], members: Callable[[], list[dict[str, Any]]], run: Callable[..., Any]
+    workspace: Path, add_demo: Callable[..., None], members: Callable[[], list[dict[str, Any]]], run: Callable[..., Any]
 ) -> None:
-    add_demo(run, sandbox)
+    add_demo()
     done = run("export", "segment", "people", "--json")
     assert done.exit_code == 0, done.out + done.err
     data = done.envelope["data"]
@@ -69,9 +49,9 @@ def test_the_members_are_just_those_computed_by_hand(
 
 
 def test_exporting_twice_leaves_the_same_members(
-    workspace: Path, sandbox: dict[str, Any], members: Callable[[], list[dict[str, Any]]], run: Callable[..., Any]
+    workspace: Path, add_demo: Callable[..., None], members: Callable[[], list[dict[str, Any]]], run: Callable[..., Any]
 ) -> None:
-    add_demo(run, sandbox)
+    add_demo()
     for _ in range(2):
         assert run("export", "segment", "people").exit_code == 0
     (audience,) = [a for a in members() if a["name"] == "People"]
@@ -79,9 +59,9 @@ def test_exporting_twice_leaves_the_same_members(
 
 
 def test_a_plan_counts_and_sends_nothing(
-    workspace: Path, sandbox: dict[str, Any], members: Callable[[], list[dict[str, Any]]], run: Callable[..., Any]
+    workspace: Path, add_demo: Callable[..., None], members: Callable[[], list[dict[str, Any]]], run: Callable[..., Any]
 ) -> None:
-    add_demo(run, sandbox)
+    add_demo()
     planned = run("plan", "segment", "people", "--json")
     assert planned.exit_code == 0, planned.err
     assert planned.envelope["data"]["rows"]["to_add"] == 3
@@ -92,9 +72,9 @@ def test_a_plan_counts_and_sends_nothing(
 
 
 def test_the_run_is_remembered_with_its_batches(
-    workspace: Path, sandbox: dict[str, Any], run: Callable[..., Any]
+    workspace: Path, add_demo: Callable[..., None], run: Callable[..., Any]
 ) -> None:
-    add_demo(run, sandbox)
+    add_demo()
     run_id = run("export", "segment", "people", "--json").envelope["data"]["run"]
     shown = run("show", "run", run_id, "--json").envelope["data"]["run"]
     assert (shown["status"], shown["report"]["rows"]["added"], len(shown["batches"])) == ("ok", 3, 1)
@@ -102,7 +82,7 @@ def test_the_run_is_remembered_with_its_batches(
 
 
 def test_someone_without_consent_or_on_a_suppression_list_never_leaves(
-    workspace: Path, sandbox: dict[str, Any], members: Callable[[], list[dict[str, Any]]], run: Callable[..., Any]
+    workspace: Path, add_demo: Callable[..., None], members: Callable[[], list[dict[str, Any]]], run: Callable[..., Any]
 ) -> None:
     with (workspace / "people.csv").open("a", encoding="utf-8") as people:
         people.write("4,nobody@example.com,,No,US,\n")
@@ -111,7 +91,7 @@ def test_someone_without_consent_or_on_a_suppression_list_never_leaves(
     )
     with (workspace / "connector.yaml").open("a", encoding="utf-8") as config:
         config.write("suppress:\n  - {from: left.csv, mapping: crm}\n")
-    add_demo(run, sandbox)
+    add_demo()
     data = run("export", "segment", "people", "--json").envelope["data"]
     assert data["profiles"]["skipped"]["suppressed"] == 2
     assert data["profiles"]["skipped"]["no_consent"] == 1
@@ -119,17 +99,19 @@ def test_someone_without_consent_or_on_a_suppression_list_never_leaves(
     assert (audience["members"], audience["digest"]) == (1, digest_of(BY_HAND[:1]))
 
 
-def test_limit_sends_that_many_and_says_so(workspace: Path, sandbox: dict[str, Any], run: Callable[..., Any]) -> None:
-    add_demo(run, sandbox)
+def test_limit_sends_that_many_and_says_so(
+    workspace: Path, add_demo: Callable[..., None], run: Callable[..., Any]
+) -> None:
+    add_demo()
     limited = run("export", "segment", "people", "--limit", "2", "--json")
     rows = limited.envelope["data"]["rows"]
     assert (limited.exit_code, rows["added"], rows["left"], rows["to_add"]) == (0, 2, 1, 3)
 
 
 def test_two_destinations_give_two_reports_and_the_worse_exit(
-    workspace: Path, sandbox: dict[str, Any], run: Callable[..., Any]
+    workspace: Path, add_demo: Callable[..., None], run: Callable[..., Any]
 ) -> None:
-    add_demo(run, sandbox)
+    add_demo()
     config = workspace / "connector.yaml"
     config.write_text(config.read_text(encoding="utf-8").replace("[demo]", "[demo, missing]"), encoding="utf-8")
     both = run("export", "segment", "people", "--json")
@@ -140,9 +122,9 @@ def test_two_destinations_give_two_reports_and_the_worse_exit(
 
 
 def test_a_paused_destination_takes_nothing_until_resumed(
-    workspace: Path, sandbox: dict[str, Any], run: Callable[..., Any]
+    workspace: Path, add_demo: Callable[..., None], run: Callable[..., Any]
 ) -> None:
-    add_demo(run, sandbox)
+    add_demo()
     assert run("pause", "destination", "demo").exit_code == 0
     refused = run("export", "segment", "people", "--json")
     assert (refused.exit_code, refused.envelope["error"]["code"]) == (8, "destination.paused")
@@ -151,9 +133,9 @@ def test_a_paused_destination_takes_nothing_until_resumed(
 
 
 def test_removing_a_destination_with_its_audience_leaves_neither(
-    workspace: Path, sandbox: dict[str, Any], members: Callable[[], list[dict[str, Any]]], run: Callable[..., Any]
+    workspace: Path, add_demo: Callable[..., None], members: Callable[[], list[dict[str, Any]]], run: Callable[..., Any]
 ) -> None:
-    add_demo(run, sandbox)
+    add_demo()
     unsure = run("remove", "destination", "demo", "--delete-audience", "--json")
     assert (unsure.exit_code, unsure.envelope["error"]["code"]) == (8, "remove.not_confirmed")
     assert run("remove", "destination", "demo", "--delete-audience", "--yes").exit_code == 0
@@ -162,23 +144,29 @@ def test_removing_a_destination_with_its_audience_leaves_neither(
 
 
 def test_an_audience_created_before_a_crash_is_found_again(
-    workspace: Path, sandbox: dict[str, Any], members: Callable[[], list[dict[str, Any]]], run: Callable[..., Any]
+    workspace: Path,
+    sandbox: dict[str, Any],
+    members: Callable[[], list[dict[str, Any]]],
+    run: Callable[..., Any],
+    add_demo: Callable[..., None],
 ) -> None:
     """The answer to the creating request is lost: nothing is created twice, and the same command goes on."""
-    import httpx
-
     fault = {"edge": "customaudiences", "method": "POST", "after": 0, "times": 1, "do": "drop_after"}
-    httpx.post(f"{sandbox['base_url']}/_sandbox/faults", json={"faults": [fault]}).raise_for_status()
-    add_demo(run, sandbox)
+    script(sandbox["base_url"], fault)
+    add_demo()
     assert len([a for a in members() if a["name"] == "People"]) == 1
     assert run("export", "segment", "people").exit_code == 0
 
 
 def test_no_profile_is_read_before_access_is_proved(
-    workspace: Path, sandbox: dict[str, Any], run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    workspace: Path,
+    sandbox: dict[str, Any],
+    run: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    add_demo: Callable[..., None],
 ) -> None:
     """The source is gone, which would be exit 3: with a token that may not, the answer is exit 4 and nothing was opened."""
-    add_demo(run, sandbox)
+    add_demo()
     (workspace / "people.csv").unlink()
     assert run("export", "segment", "people").exit_code == 3
     for name in ("expired", "no_permission", "analyst"):

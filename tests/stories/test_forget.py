@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
+from connector.errors import TransientError
 from tests.by_hand import digest_of, sha
+from tests.sandbox_control import script
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,14 +22,6 @@ MARY = {"EXTERN_ID": "1", "EMAIL": sha("mary@example.com"), "PHONE": sha("165055
 RENE = {"EXTERN_ID": "2", "EMAIL": sha("rene@example.org"), "PHONE": sha("33639981234"), "FN": sha("rené"), "COUNTRY": sha("fr")}  # fmt: skip
 AIKO = {"EXTERN_ID": "3", "EMAIL": sha("aiko@example.net"), "FN": sha("愛子"), "COUNTRY": sha("jp")}
 RAW = ("Mary@Example.com", "mary@example.com", "6505551212", "(650) 555-1212", MARY["EMAIL"], MARY["PHONE"])
-
-
-def add(run: Run, sandbox: dict[str, Any], name: str = "demo", title: str = "People") -> None:
-    done = run(
-        "add", "destination", name, "--ad-account", sandbox["ad_account"], "--business", sandbox["business"],
-        "--new-audience", title, "--accept-data-terms",
-    )  # fmt: skip
-    assert done.exit_code == 0, done.err
 
 
 def export(run: Run, *words: str) -> dict[str, Any]:
@@ -68,9 +61,9 @@ def everything_written(folder: Path) -> bytes:
     ],
 )
 def test_whoever_is_forgotten_leaves_by_any_identifier(
-    workspace: Path, sandbox: dict[str, Any], members: Members, run: Run, words: tuple[str, ...]
+    workspace: Path, add_demo: Callable[..., None], members: Members, run: Run, words: tuple[str, ...]
 ) -> None:
-    add(run, sandbox)
+    add_demo()
     export(run, "people")
     (place,) = forget(run, *words)["places"]
     assert (place["outcome"], place["profiles"], place["destination"]) == ("removed", 1, "demo")
@@ -78,9 +71,9 @@ def test_whoever_is_forgotten_leaves_by_any_identifier(
 
 
 def test_whoever_is_forgotten_stays_out_in_every_mode(
-    workspace: Path, sandbox: dict[str, Any], members: Members, run: Run
+    workspace: Path, add_demo: Callable[..., None], members: Members, run: Run
 ) -> None:
-    add(run, sandbox)
+    add_demo()
     export(run, "people")
     forget(run, "--email", "mary@example.com")
     for mode in ("add", "mirror", "replace"):
@@ -90,9 +83,9 @@ def test_whoever_is_forgotten_stays_out_in_every_mode(
 
 
 def test_values_may_come_by_stdin_and_nothing_of_them_is_written_or_printed(
-    workspace: Path, sandbox: dict[str, Any], members: Members, run: Run
+    workspace: Path, add_demo: Callable[..., None], members: Members, run: Run
 ) -> None:
-    add(run, sandbox)
+    add_demo()
     export(run, "people")
     done = run("forget", "--stdin", "--yes", stdin="email Mary@Example.com\n\nphone: (650) 555-1212\n")
     assert done.exit_code == 0, done.err
@@ -107,13 +100,13 @@ def test_values_may_come_by_stdin_and_nothing_of_them_is_written_or_printed(
 
 
 def test_somebody_who_shares_an_identifier_keeps_it_and_only_the_person_goes(
-    workspace: Path, sandbox: dict[str, Any], members: Members, run: Run
+    workspace: Path, add_demo: Callable[..., None], members: Members, run: Run
 ) -> None:
     """A family's phone: who is forgotten by e-mail goes by it, and the phone stays with the other one."""
     with (workspace / "people.csv").open("a", encoding="utf-8") as people:
         people.write("4,tom@example.com,(650) 555-1212,Tom,US,yes\n")
     tom = {**MARY, "EXTERN_ID": "4", "EMAIL": sha("tom@example.com"), "FN": sha("tom")}
-    add(run, sandbox)
+    add_demo()
     export(run, "people")
     (place,) = forget(run, "--email", "mary@example.com")["places"]
     assert (place["profiles"], place["identifiers"]) == (1, 2), "by e-mail and external id"
@@ -121,7 +114,7 @@ def test_somebody_who_shares_an_identifier_keeps_it_and_only_the_person_goes(
 
 
 def test_every_audience_and_every_segment_in_it_is_cleared_and_an_id_ties_a_second_address_to_the_person(
-    workspace: Path, sandbox: dict[str, Any], members: Members, run: Run
+    workspace: Path, add_demo: Callable[..., None], members: Members, run: Run
 ) -> None:
     (workspace / "work.csv").write_text(
         "id,email,phone,first_name,country,consent\n1,mary@work.example,,Mary,US,yes\n9,zoe@example.com,,Zoe,US,yes\n",
@@ -131,8 +124,8 @@ def test_every_audience_and_every_segment_in_it_is_cleared_and_an_id_ties_a_seco
     segment = "segments:\n  work: {from: work.csv, mapping: crm, to: [demo], mode: mirror}\n"
     config.write_text(config.read_text(encoding="utf-8").replace("segments:\n", segment), encoding="utf-8")
     zoe = {"EXTERN_ID": "9", "EMAIL": sha("zoe@example.com"), "FN": sha("zoe"), "COUNTRY": sha("us")}
-    add(run, sandbox)
-    add(run, sandbox, "other", "Others")
+    add_demo()
+    add_demo("other", title="Others")
     export(run, "people")
     export(run, "people", "--to", "other")
     export(run, "work")
@@ -144,8 +137,10 @@ def test_every_audience_and_every_segment_in_it_is_cleared_and_an_id_ties_a_seco
     assert held(members) == just(RENE, AIKO, zoe)
 
 
-def test_the_certificate_leads_to_runs_and_an_audit_line(workspace: Path, sandbox: dict[str, Any], run: Run) -> None:
-    add(run, sandbox)
+def test_the_certificate_leads_to_runs_and_an_audit_line(
+    workspace: Path, add_demo: Callable[..., None], run: Run
+) -> None:
+    add_demo()
     export(run, "people")
     certificate = forget(run, "--external-id", "1")
     (place,) = certificate["places"]
@@ -160,9 +155,9 @@ def test_the_certificate_leads_to_runs_and_an_audit_line(workspace: Path, sandbo
 
 
 def test_whoever_is_in_no_audience_is_marked_all_the_same(
-    workspace: Path, sandbox: dict[str, Any], members: Members, run: Run
+    workspace: Path, add_demo: Callable[..., None], members: Members, run: Run
 ) -> None:
-    add(run, sandbox)
+    add_demo()
     assert forget(run, "--email", "mary@example.com")["places"] == []
     assert export(run, "people")["profiles"]["skipped"]["suppressed"] == 1
     assert held(members) == just(RENE, AIKO)
@@ -171,9 +166,9 @@ def test_whoever_is_in_no_audience_is_marked_all_the_same(
 
 @pytest.mark.parametrize("mode", ["mirror", "add", "replace", "remove"])
 def test_what_a_pause_leaves_open_is_named_and_the_next_export_finishes_it_in_every_mode(
-    workspace: Path, sandbox: dict[str, Any], members: Members, run: Run, mode: str
+    workspace: Path, add_demo: Callable[..., None], members: Members, run: Run, mode: str
 ) -> None:
-    add(run, sandbox)
+    add_demo()
     export(run, "people")
     run("pause", "destination", "demo")
     (place,) = forget(run, "--email", "mary@example.com", exit_code=7)["places"]
@@ -191,9 +186,9 @@ def test_what_a_pause_leaves_open_is_named_and_the_next_export_finishes_it_in_ev
 
 
 def test_without_a_token_it_stays_open_and_typing_it_again_finishes(
-    workspace: Path, sandbox: dict[str, Any], members: Members, run: Run, monkeypatch: pytest.MonkeyPatch
+    workspace: Path, add_demo: Callable[..., None], members: Members, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    add(run, sandbox)
+    add_demo()
     export(run, "people")
     with monkeypatch.context() as lost:
         lost.delenv("CONNECTOR_TOKEN")
@@ -205,9 +200,9 @@ def test_without_a_token_it_stays_open_and_typing_it_again_finishes(
 
 
 def test_an_audience_whose_destination_was_removed_is_out_of_reach(
-    workspace: Path, sandbox: dict[str, Any], run: Run
+    workspace: Path, add_demo: Callable[..., None], run: Run
 ) -> None:
-    add(run, sandbox)
+    add_demo()
     export(run, "people")
     run("remove", "destination", "demo")
     (place,) = forget(run, "--email", "mary@example.com", exit_code=7)["places"]
@@ -217,13 +212,13 @@ def test_an_audience_whose_destination_was_removed_is_out_of_reach(
 
 
 def test_a_refusal_while_taking_out_leaves_the_mark_and_the_ledger_so_that_again_finishes(
-    workspace: Path, sandbox: dict[str, Any], members: Members, run: Run
+    workspace: Path, sandbox: dict[str, Any], members: Members, run: Run, add_demo: Callable[..., None]
 ) -> None:
     """As a crash between mark and removal: nobody gets out again, and the same command goes on."""
-    add(run, sandbox)
+    add_demo()
     export(run, "people")
     fault = {"edge": "users", "method": "DELETE", "after": 1, "do": "error", "error": {"code": 368}}
-    httpx.post(f"{sandbox['base_url']}/_sandbox/faults", json={"faults": [fault]}).raise_for_status()
+    script(sandbox["base_url"], fault)
     (place,) = forget(run, "--email", "mary@example.com", exit_code=7)["places"]
     assert (place["outcome"], place["code"]) == ("open", "graph.blocked")
     (place,) = forget(run, "--email", "mary@example.com")["places"]
@@ -242,8 +237,10 @@ def test_a_value_that_is_none_is_refused_and_never_repeated(workspace: Path, run
     assert run("forget", "--yes").exit_code == 2
 
 
-def test_without_a_yes_nothing_happens(workspace: Path, sandbox: dict[str, Any], members: Members, run: Run) -> None:
-    add(run, sandbox)
+def test_without_a_yes_nothing_happens(
+    workspace: Path, add_demo: Callable[..., None], members: Members, run: Run
+) -> None:
+    add_demo()
     export(run, "people")
     unsure = run("forget", "--email", "mary@example.com", "--json")
     assert (unsure.exit_code, unsure.envelope["error"]["code"]) == (8, "forget.not_confirmed")
@@ -261,16 +258,15 @@ def test_a_phone_that_means_two_numbers_wants_a_country(workspace: Path, sandbox
 
 
 def test_a_lost_key_lets_nobody_out_until_the_list_is_begun_anew(
-    workspace: Path, sandbox: dict[str, Any], members: Members, run: Run
+    workspace: Path, add_demo: Callable[..., None], members: Members, run: Run
 ) -> None:
-    add(run, sandbox)
+    add_demo()
     export(run, "people")
     forget(run, "--email", "mary@example.com")
     (workspace / ".connector" / "key").unlink()
-    for words in ((), ("--full",)):
+    for code, words in (("ledger.key", ()), ("forgotten.key", ("--full",))):
         refused = run("export", "segment", "people", "--allow-shrink", "--json", *words)
-        assert refused.exit_code == 3
-    assert refused.envelope["error"]["code"] == "forgotten.key"
+        assert (refused.exit_code, refused.envelope["error"]["code"]) == (3, code)
     assert "--new-list" in refused.envelope["error"]["hint"]
     assert held(members) == just(RENE, AIKO)
     forget(run, "--stdin", "--new-list", stdin="email mary@example.com\n")
@@ -281,12 +277,30 @@ def test_a_lost_key_lets_nobody_out_until_the_list_is_begun_anew(
     assert any(line["after"].get("struck") for line in last)
 
 
+def test_a_new_list_that_is_cut_off_lets_nobody_out_either(
+    workspace: Path, add_demo: Callable[..., None], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_demo()
+    export(run, "people")
+    forget(run, "--email", "mary@example.com")
+    (workspace / ".connector" / "key").unlink()
+
+    def away(*_: object) -> None:
+        raise TransientError("the database went away", code="state.unavailable")
+
+    with monkeypatch.context() as broken:  # in the middle of the transaction that writes the new list
+        broken.setattr("connector.audiences.marks._insert_new", away)
+        assert run("forget", "--email", "mary@example.com", "--new-list", "--yes").exit_code == 6
+    refused = run("export", "segment", "people", "--full", "--json")
+    assert (refused.exit_code, refused.envelope["error"]["code"]) == (3, "forgotten.key")
+
+
 @pytest.mark.parametrize("mode", ["mirror", "add", "replace", "remove"])
 def test_a_member_who_is_suppressed_later_is_taken_out_in_every_mode(
-    workspace: Path, sandbox: dict[str, Any], members: Members, run: Run, mode: str
+    workspace: Path, add_demo: Callable[..., None], members: Members, run: Run, mode: str
 ) -> None:
     """Matched on digests: the list names Mary by a hash, and she has left the source."""
-    add(run, sandbox)
+    add_demo()
     export(run, "people")
     (workspace / "left.csv").write_text(f"phone\n{MARY['PHONE']}\n", encoding="utf-8")
     with (workspace / "connector.yaml").open("a", encoding="utf-8") as config:
@@ -302,9 +316,9 @@ def test_a_member_who_is_suppressed_later_is_taken_out_in_every_mode(
 
 
 def test_removing_takes_out_those_without_consent_too(
-    workspace: Path, sandbox: dict[str, Any], members: Members, run: Run
+    workspace: Path, add_demo: Callable[..., None], members: Members, run: Run
 ) -> None:
-    add(run, sandbox)
+    add_demo()
     export(run, "people")
     (workspace / "people.csv").write_text(
         "id,email,phone,first_name,country,consent\n3,aiko@example.net,,愛子,JP,no\n", encoding="utf-8"

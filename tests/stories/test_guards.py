@@ -6,10 +6,10 @@ import sqlite3
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
 from tests.by_hand import digest_of, sha
+from tests.sandbox_control import held, state_of, uploads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,10 +77,7 @@ class Place:
 
     def sandbox(self) -> tuple[Any, ...]:
         """What the audience holds, and how often it was written to."""
-        state = httpx.get(f"{self.base_url}/_sandbox/state").json()
-        (audience,) = state["audiences"]
-        calls = [state["calls"].get(edge, 0) for edge in ("users", "usersreplace")]
-        return (audience["members"], audience["digest"]), calls, state["sessions"]
+        return held(self.base_url), uploads(self.base_url), state_of(self.base_url)["sessions"]
 
     def lines(self, run_id: str) -> list[tuple[str, str, str | None]]:
         """The audit lines of a run, and that the chain is whole."""
@@ -96,15 +93,19 @@ class Place:
     def newest(self) -> dict[str, Any]:
         return dict(self.run("list", "runs", "--json").envelope["data"]["runs"][0])
 
-    def refused(self, code: str, *flags: str, exit_code: int = 8) -> dict[str, Any]:
+    def stopped(self, code: str, exit_code: int, *flags: str) -> dict[str, Any]:
         """Export: it stops before the first byte, and nothing that anybody remembers has changed."""
         before = self.memory(), self.sandbox()
         said = self.run(*EXPORT, *flags, "--json")
         error = dict(said.envelope["error"])
         assert (said.exit_code, error["code"]) == (exit_code, code), said.out
         assert (self.memory(), self.sandbox()) == before
-        remembered = self.newest()
-        assert (remembered["status"], remembered["error_code"]) == ("refused" if exit_code == 8 else "failed", code)
+        return error
+
+    def refused(self, code: str, *flags: str) -> dict[str, Any]:
+        """Export: a guard stops it, and the list of runs says which."""
+        error, newest = self.stopped(code, 8, *flags), self.newest()
+        assert (newest["status"], newest["error_code"]) == ("refused", code)
         return error
 
     def exported(self, people: list[Person], *flags: str) -> dict[str, Any]:
@@ -116,15 +117,11 @@ class Place:
 
 
 @pytest.fixture
-def start(workspace: Path, sandbox: dict[str, Any], run: Run) -> Callable[..., Place]:
+def start(workspace: Path, sandbox: dict[str, Any], run: Run, add_demo: Callable[..., None]) -> Callable[..., Place]:
     def start(least: int = 1) -> Place:
         (workspace / "connector.yaml").write_text(CONFIG.replace("LEAST", str(least)), encoding="utf-8")
         (workspace / "mappings" / "crm.yaml").write_text(MAPPING, encoding="utf-8")
-        added = run(
-            "add", "destination", "demo", "--ad-account", sandbox["ad_account"], "--business", sandbox["business"],
-            "--new-audience", "People", "--accept-data-terms",
-        )  # fmt: skip
-        assert added.exit_code == 0, added.err
+        add_demo()
         place = Place(workspace, sandbox["base_url"], run)
         place.write(first(PEOPLE))
         place.exported(first(PEOPLE))
@@ -219,12 +216,7 @@ def test_a_source_that_cannot_be_read_stops_it_and_allow_shrink_is_no_way_around
     place = start()
     source = place.folder / "people.csv"
     source.unlink() if content is None else source.write_bytes(content)
-    before = place.memory(), place.sandbox()
     for flags in ((), ("--allow-shrink",)):
-        said = place.run(*EXPORT, *flags, "--json")
-        assert (said.exit_code, said.envelope["error"]["code"]) == (2 if code == "mapping.column" else 3, code), (
-            said.out
-        )
-        assert (place.memory(), place.sandbox()) == before
+        place.stopped(code, 2 if code == "mapping.column" else 3, *flags)
     place.write(first(PEOPLE - 5))
     place.exported(first(PEOPLE - 5))

@@ -7,10 +7,10 @@ import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
 from connector.audiences.pace import Pace
+from tests.sandbox_control import state_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,13 +135,9 @@ USAGE = {
 
 
 @pytest.fixture
-def ready(workspace: Path, sandbox: dict[str, Any], run: Run) -> Path:
+def ready(workspace: Path, add_demo: Callable[..., None]) -> Path:
     """The workspace with a destination."""
-    added = run(
-        "add", "destination", "demo", "--ad-account", sandbox["ad_account"], "--business", sandbox["business"],
-        "--new-audience", "People", "--accept-data-terms",
-    )  # fmt: skip
-    assert added.exit_code == 0, added.err
+    add_demo()
     return workspace
 
 
@@ -171,7 +167,7 @@ def one_paragraph(run: Run, words: tuple[str, ...], code: str, exit_code: int) -
 
 def nothing_happened(sandbox: dict[str, Any], run: Run) -> None:
     """No member, no session, and no run that says it is still under way."""
-    state = httpx.get(f"{sandbox['base_url']}/_sandbox/state").json()
+    state = state_of(sandbox["base_url"])
     assert [audience["members"] for audience in state["audiences"]] == [0]
     assert state["sessions"] == []
     runs = run("list", "runs", "--json").envelope["data"]["runs"]
@@ -323,22 +319,13 @@ def test_a_destination_that_may_not_be_filled_is_not_made(
     name: str, workspace: Path, sandbox: dict[str, Any], run: Run
 ):
     account = sandbox["ad_accounts"][name]
-    words = (
-        "add",
-        "destination",
-        "x",
-        "--ad-account",
-        account,
-        "--business",
-        sandbox["business"],
-        "--new-audience",
-        "X",
-    )
+    to = ("--ad-account", account, "--business", sandbox["business"])
+    words = ("add", "destination", "x", *to, "--new-audience", "X")
     error = one_paragraph(run, (*words, "--accept-data-terms"), error_of(run, words), 4)
     assert account in error["message"]
     assert error["hint"].startswith("Ask ")
     assert run("list", "destinations", "--json").envelope["data"]["destinations"] == []
-    assert httpx.get(f"{sandbox['base_url']}/_sandbox/state").json()["audiences"] == []
+    assert state_of(sandbox["base_url"])["audiences"] == []
 
 
 def error_of(run: Run, words: tuple[str, ...]) -> str:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
 from connector import Config, export_segment
@@ -19,6 +18,7 @@ from connector.audiences.ledger import Tidiness
 from connector.job import Options
 from tests.audience_model import Audience, Outcome, Person, cells
 from tests.by_hand import digest_of, sha
+from tests.sandbox_control import held, uploads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -170,19 +170,14 @@ class Walk:
 
     def check(self, where: str) -> None:
         """Compare the sandbox with the model, and the model with what must always hold."""
-        held = [member for slice_ in self.model.ledger.values() for member in slice_.values()]
-        assert all(row in self.model.members for m in held if m.sure for row in m.rows), where
-        known = {row for member in held for row in member.rows}
+        mine = [member for slice_ in self.model.ledger.values() for member in slice_.values()]
+        assert all(row in self.model.members for m in mine if m.sure for row in m.rows), where
+        known = {row for member in mine for row in member.rows}
         emails = cells(known, "EMAIL")
         orphans = [row for row in self.model.members - known if not cells([row], "EMAIL") & emails]
         assert orphans == [], f"somebody left and nobody will ever take them out\n{where}"
-        (audience,) = httpx.get(f"{self.base_url}/_sandbox/state").json()["audiences"]
         rightly = (len(self.model.members), digest_of(dict(row) for row in self.model.members))
-        assert (audience["members"], audience["digest"]) == rightly, where
-
-    def uploads(self) -> int:
-        calls = httpx.get(f"{self.base_url}/_sandbox/state").json()["calls"]
-        return int(calls.get("users", 0)) + int(calls.get("usersreplace", 0))
+        assert held(self.base_url) == rightly, where
 
     def step(self) -> None:
         dice = self.dice
@@ -198,9 +193,9 @@ class Walk:
         limit = dice.randrange(1, 5) if mode in {"mirror", "add"} and dice.random() < 0.12 else None
         self.export(name, mode, full=dice.random() < 0.1, limit=limit)
         if mode == "mirror" and limit is None and dice.random() < 0.3:
-            before = self.uploads()
+            before = uploads(self.base_url)
             again = self.export(name)
-            assert (again.to_add, again.to_remove, self.uploads()) == (0, 0, before), "\n".join(self.log[-12:])
+            assert (again.to_add, again.to_remove, uploads(self.base_url)) == (0, 0, before), "\n".join(self.log[-12:])
 
     def sendable(self, name: str) -> int:
         trial = Audience(self.model.identifier, suppressed=self.model.suppressed)
@@ -217,7 +212,7 @@ class Walk:
 
 
 @pytest.fixture
-def start(workspace: Path, sandbox: dict[str, Any], run: Callable[..., Any]) -> Callable[[int, str], Walk]:
+def start(workspace: Path, sandbox: dict[str, Any], add_demo: Callable[..., None]) -> Callable[[int, str], Walk]:
     def start(seed: int, identifier: str) -> Walk:
         (workspace / "connector.yaml").write_text(CONFIG, encoding="utf-8")
         mapping = MAPPING.replace("IDENTIFIER", identifier)
@@ -226,11 +221,7 @@ def start(workspace: Path, sandbox: dict[str, Any], run: Callable[..., Any]) -> 
         walk = Walk(workspace, sandbox["base_url"], random.Random(seed), Audience(identifier))
         for name in walk.sources:
             walk.write(name)
-        added = run(
-            "add", "destination", "demo", "--ad-account", sandbox["ad_account"], "--business", sandbox["business"],
-            "--new-audience", "People", "--accept-data-terms",
-        )  # fmt: skip
-        assert added.exit_code == 0, added.err
+        add_demo()
         walk.export("a")  # nobody: the audience is there for the sandbox to tell of
         return walk
 

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import httpx
 import polars as pl
 import pytest
 
-from tests.by_hand import digest_of, sha
+from tests.by_hand import adds_up, digest_of, sha
+from tests.sandbox_control import held, uploads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -256,39 +256,25 @@ class World:
         lines = [sha(email.lower()).upper() if n % 1000 == 9 else email for email, n in lists]
         (self.folder / "out.csv").write_text("\n".join(["email", *lines, ""]), encoding="utf-8")
 
-    def uploads(self) -> int:
-        calls = httpx.get(f"{self.base_url}/_sandbox/state").json()["calls"]
-        return int(calls.get("users", 0)) + int(calls.get("usersreplace", 0))
-
-    def check_members(self) -> None:
-        (audience,) = httpx.get(f"{self.base_url}/_sandbox/state", timeout=60).json()["audiences"]
-        assert (audience["members"], audience["digest"]) == (len(self.rightly.members), self.rightly.digest())
-
     def check(self, report: dict[str, Any], said: dict[str, Any]) -> None:
         """Every profile has one fate, every row one outcome, and the audience is just what it should be."""
         profiles, rows = report["profiles"], report["rows"]
         skipped = {reason: count for reason, count in profiles["skipped"].items() if count}
         assert (profiles["read"], profiles["eligible"], skipped) == (said["read"], said["eligible"], said["skipped"])
-        assert profiles["read"] == profiles["eligible"] + sum(skipped.values())
+        assert adds_up(report)
         assert {key: rows[key] for key in ("extra", "to_add", "unchanged", "to_remove")} == {
             key: said[key] for key in ("extra", "to_add", "unchanged", "to_remove")
         }
         assert (rows["added"], rows["removed"]) == (rows["to_add"], rows["to_remove"])
         assert (rows["invalid"], rows["left"], rows["left_to_remove"]) == (0, 0, 0)
-        cells = report["cells"].values()
-        assert all(c["sent"] + c["blank"] + sum(c["dropped"].values()) == rows["to_add"] for c in cells)
-        self.check_members()
+        assert held(self.base_url) == (len(self.rightly.members), self.rightly.digest())
 
 
 @pytest.fixture
-def world(workspace: Path, sandbox: dict[str, Any], run: Run) -> World:
+def world(workspace: Path, sandbox: dict[str, Any], add_demo: Callable[..., None]) -> World:
     (workspace / "connector.yaml").write_text(CONFIG, encoding="utf-8")
     (workspace / "mappings" / "crm.yaml").write_text(MAPPING, encoding="utf-8")
-    added = run(
-        "add", "destination", "demo", "--ad-account", sandbox["ad_account"], "--business", sandbox["business"],
-        "--new-audience", "People", "--accept-data-terms",
-    )  # fmt: skip
-    assert added.exit_code == 0, added.err
+    add_demo()
     return World(workspace, sandbox["base_url"], Audience())
 
 
@@ -312,11 +298,11 @@ def begin(world: World, run: Run, count: int) -> list[Person]:
 
 def sends_nothing(world: World, run: Run, people: list[Person]) -> None:
     """Not a single request to the audience, and every profile still has its fate."""
-    before = world.uploads()
+    before = uploads(world.base_url)
     report, said = export(run), world.rightly.mirror(people)
     assert (said["to_add"], said["to_remove"]) == (0, 0)
     world.check(report, said)
-    assert (world.uploads(), report["batches"]["sent"]) == (before, 0)
+    assert (uploads(world.base_url), report["batches"]["sent"]) == (before, 0)
 
 
 def test_one_percent_changed_dropped_and_added_is_all_that_is_sent(world: World, run: Run) -> None:
@@ -441,9 +427,9 @@ def test_one_percent_of_a_million(world: World) -> None:
     later = next_version(people, random.Random(1))
     for source, most in ((people, 1_200), (later, 700), (later, 700)):
         world.write(source)
-        before = world.uploads()
+        before = uploads(world.base_url)
         report, memory = export_alone()
         said = world.rightly.mirror(source)
         world.check(report, said)
         assert memory < most
-        assert (world.uploads() > before) == (said["to_add"] + said["to_remove"] > 0)
+        assert (uploads(world.base_url) > before) == (said["to_add"] + said["to_remove"] > 0)

@@ -7,7 +7,6 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import polars as pl
 import pytest
 from pydantic import SecretStr
@@ -19,6 +18,7 @@ from connector.errors import RejectedError
 from connector.profiles.masking import mask
 from connector.rejects import MOST_KEPT, Rejects, mask_ids, read_rejects
 from tests.by_hand import digest_of, sha
+from tests.sandbox_control import calm, script, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,16 +59,12 @@ LEFT_OUT = [
 
 
 @pytest.fixture
-def people(workspace: Path, sandbox: dict[str, Any], run: Run) -> Path:
+def people(workspace: Path, add_demo: Callable[..., None]) -> Path:
     (workspace / "connector.yaml").write_text(CONFIG, encoding="utf-8")
     (workspace / "mappings" / "crm.yaml").write_text(MAPPING, encoding="utf-8")
     (workspace / "people.csv").write_text(PEOPLE, encoding="utf-8")
     (workspace / "left.csv").write_text("email\nleft@example.com\n", encoding="utf-8")
-    added = run(
-        "add", "destination", "demo", "--ad-account", sandbox["ad_account"], "--business", sandbox["business"],
-        "--new-audience", "People", "--accept-data-terms",
-    )  # fmt: skip
-    assert added.exit_code == 0, added.err
+    add_demo()
     return workspace
 
 
@@ -88,11 +84,7 @@ def refuse_batches_with(sandbox: dict[str, Any], *digests: str, code: int = 100,
         {"edge": "users", "times": None, "do": "error", "error": {"code": code, **error}, "holding": digest}
         for digest in digests
     ]
-    httpx.post(f"{sandbox['base_url']}/_sandbox/faults", json={"faults": faults}).raise_for_status()
-
-
-def state_of(sandbox: dict[str, Any]) -> dict[str, Any]:
-    return dict(httpx.get(f"{sandbox['base_url']}/_sandbox/state").json())
+    script(sandbox["base_url"], *faults)
 
 
 def member(id_: str, email: str) -> dict[str, str]:
@@ -170,7 +162,7 @@ def test_a_row_that_sinks_its_batch_is_found_counted_invalid_and_the_others_are_
     data = export(run)
     rows = data["rows"]
     assert (rows["to_add"], rows["added"], rows["invalid"], rows["left"]) == (3, 2, 1, 0)
-    (audience,) = state_of(sandbox)["audiences"]
+    (audience,) = state_of(sandbox["base_url"])["audiences"]
     good = [member("CUST-2", "good@example.com"), member("CUST-8", "fine@example.com")]
     assert (audience["members"], audience["digest"]) == (2, digest_of(good))
     assert rejects(run, data["run"]) == [*LEFT_OUT, (6, "rejected", "CU***")]
@@ -181,10 +173,10 @@ def test_a_refused_row_is_tried_again_by_the_next_run_and_only_that_one(
 ) -> None:
     refuse_batches_with(sandbox, sha("bad@example.com"))
     export(run)
-    httpx.delete(f"{sandbox['base_url']}/_sandbox/faults").raise_for_status()
+    calm(sandbox["base_url"])
     rows = export(run)["rows"]
     assert (rows["unchanged"], rows["to_add"], rows["added"]) == (2, 1, 1)
-    (audience,) = state_of(sandbox)["audiences"]
+    (audience,) = state_of(sandbox["base_url"])["audiences"]
     assert audience["members"] == 3
     assert export(run)["rows"]["to_add"] == 0
 
@@ -195,10 +187,10 @@ def test_the_session_is_closed_though_the_last_row_is_refused(
 ) -> None:
     for edge in ("users", "usersreplace"):
         fault = {"edge": edge, "times": None, "do": "error", "error": {"code": 100}, "holding": sha("fine@example.com")}
-        httpx.post(f"{sandbox['base_url']}/_sandbox/faults", json={"faults": [fault]}).raise_for_status()
+        script(sandbox["base_url"], fault)
     rows = export(run, "--mode", mode, "--yes")["rows"]
     assert (rows["added"], rows["invalid"], rows["left"]) == (2, 1, 0)
-    state = state_of(sandbox)
+    state = state_of(sandbox["base_url"])
     (audience,) = state["audiences"]
     good = [member("CUST-2", "good@example.com"), member("CUST-7", "bad@example.com")]
     assert (audience["members"], audience["digest"]) == (2, digest_of(good))
@@ -215,7 +207,7 @@ def test_a_refusal_that_is_not_about_rows_is_not_cut(
     refuse_batches_with(sandbox, sha("bad@example.com"), code=code, **more)
     done = run("export", "segment", "people", "--json")
     assert done.envelope["error"]["code"] == word
-    assert state_of(sandbox)["calls"]["users"] == 1
+    assert state_of(sandbox["base_url"])["calls"]["users"] == 1
 
 
 def test_when_no_row_passes_the_refusal_is_the_answer(people: Path, sandbox: dict[str, Any], run: Run) -> None:
@@ -230,7 +222,7 @@ def test_when_no_row_passes_the_refusal_is_the_answer(people: Path, sandbox: dic
 
 @pytest.fixture
 def audience_id(people: Path, sandbox: dict[str, Any]) -> str:
-    (audience,) = state_of(sandbox)["audiences"]
+    (audience,) = state_of(sandbox["base_url"])["audiences"]
     return str(audience["id"])
 
 
@@ -280,7 +272,7 @@ def test_offenders_far_apart_in_several_batches_are_found_by_place(sandbox: dict
     assert sorted(refused) == sorted(bad)
     assert (outcome.rows, outcome.received, outcome.refused, outcome.missing, settled) == (2996, 2996, 4, 0, 3000)
     assert sum(receipt.rows for receipt in receipts) == 2996
-    (audience,) = state_of(sandbox)["audiences"]
+    (audience,) = state_of(sandbox["base_url"])["audiences"]
     good = ({"EMAIL": sha(str(n)), "FN": sha("mary")} for n in range(3000) if n not in bad)
     assert (audience["members"], audience["digest"]) == (2996, digest_of(good))
 
@@ -289,4 +281,4 @@ def test_too_many_offenders_are_given_up_with_the_refusal(sandbox: dict[str, Any
     with pytest.raises(RejectedError) as refusal:
         upload(sandbox, audience_id, people_lines(1000, set(range(0, 1000, 2))))
     assert refusal.value.code == "graph.invalid_parameter"
-    assert state_of(sandbox)["calls"]["users"] <= 2 * MOST_REFUSALS + 1
+    assert state_of(sandbox["base_url"])["calls"]["users"] <= 2 * MOST_REFUSALS + 1

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
-import time
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
 from connector import Config, InterruptedRunError, Options, export_segment
 from tests.by_hand import digest_of, sha
+from tests.processes import PATIENCE, started, wait_until
+from tests.sandbox_control import calm, fired, held, script
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,22 +26,17 @@ guards: {min_profiles: 1}
 """
 MAPPING = "key_identifier: email\nkeys: {external_id: id, email: email}\n"
 EXPORT = ("export", "segment", "people", "--json")
-PATIENCE = 60.0  # seconds; what is waited for comes in one or two
 FIRST = {n: f"p{n}" for n in range(300)}
 SECOND = {n: f"p{n}{'b' if n < 60 else ''}" for n in range(30, 340)}
 
 
 @pytest.fixture
-def ready(workspace: Path, sandbox: dict[str, Any], run: Run) -> dict[str, Any]:
+def ready(workspace: Path, sandbox: dict[str, Any], run: Run, add_demo: Callable[..., None]) -> dict[str, Any]:
     """Everybody is sent, and then some leave, some change and some are new."""
     (workspace / "connector.yaml").write_text(CONFIG, encoding="utf-8")
     (workspace / "mappings" / "crm.yaml").write_text(MAPPING, encoding="utf-8")
     write(workspace, FIRST)
-    added = run(
-        "add", "destination", "demo", "--ad-account", sandbox["ad_account"], "--business", sandbox["business"],
-        "--new-audience", "People", "--accept-data-terms",
-    )  # fmt: skip
-    assert added.exit_code == 0, added.err
+    add_demo()
     assert run(*EXPORT).exit_code == 0
     write(workspace, SECOND)
     return sandbox
@@ -56,12 +49,11 @@ def write(folder: Path, people: dict[int, str]) -> None:
 
 def goes_on(sandbox: dict[str, Any], run: Run) -> dict[str, Any]:
     """The next run takes out who is left to take out, and adds who is left to add."""
-    httpx.delete(f"{sandbox['base_url']}/_sandbox/faults").raise_for_status()
+    calm(sandbox["base_url"])
     done = run(*EXPORT)
     assert done.exit_code == 0, done.out
-    (audience,) = httpx.get(f"{sandbox['base_url']}/_sandbox/state").json()["audiences"]
     cells = ({"EXTERN_ID": str(n), "EMAIL": sha(f"{text}@x.example")} for n, text in SECOND.items())
-    assert (audience["members"], audience["digest"]) == (len(SECOND), digest_of(cells))
+    assert held(sandbox["base_url"]) == (len(SECOND), digest_of(cells))
     again = run(*EXPORT).envelope["data"]
     assert (again["rows"]["unchanged"], again["batches"]["sent"]) == (len(SECOND), 0)
     return dict(done.envelope["data"]["rows"])
@@ -73,14 +65,9 @@ def goes_on(sandbox: dict[str, Any], run: Run) -> dict[str, Any]:
 def test_a_process_stopped_while_it_waits_for_meta(
     method: str, removed: int, twice: bool, ready: dict[str, Any], run: Run
 ) -> None:
-    fault = {"edge": "users", "method": method, "do": "slow", "seconds": 30, "times": None}
-    httpx.post(f"{ready['base_url']}/_sandbox/faults", json={"faults": [fault]}).raise_for_status()
-    command = [sys.executable, "-m", "connector", *EXPORT]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        ends = time.monotonic() + PATIENCE
-        while not httpx.get(f"{ready['base_url']}/_sandbox/faults").json()["faults"][-1]["fired"]:
-            assert time.monotonic() < ends, "it did not come so far"
-            time.sleep(0.02)
+    script(ready["base_url"], {"edge": "users", "method": method, "do": "slow", "seconds": 30, "times": None})
+    with started(*EXPORT) as process:
+        wait_until(lambda: fired(ready["base_url"]), process=process)
         process.send_signal(signal.SIGINT)
         if twice:
             assert process.stderr is not None
@@ -113,4 +100,14 @@ def test_a_library_call_stopped_at_any_stage(stage: str, ready: dict[str, Any], 
         with pytest.raises(InterruptedRunError):
             export_segment(Config.load(workspace), "people", options=options)
     assert seen[-1] == stage
+    goes_on(ready, run)
+
+
+def test_taking_out_a_segment_stops_while_it_is_read(ready: dict[str, Any], workspace: Path, run: Run) -> None:
+    everybody = held(ready["base_url"])
+    options = Options(mode="remove")
+    options.on_progress = lambda progress: options.stop.set() if progress.stage == "reading" else None
+    with pytest.raises(InterruptedRunError):
+        export_segment(Config.load(workspace), "people", options=options)
+    assert held(ready["base_url"]) == everybody
     goes_on(ready, run)

@@ -6,8 +6,6 @@ The model restates the rules in plain Python: match-keys.md principle 7, contrac
 from __future__ import annotations
 
 import csv
-import hashlib
-import json
 import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from connector import Config, DestinationWish, Options, add_destination, export_segment
+from tests.by_hand import digest_of, sha
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,10 +34,6 @@ key_identifier: email
 keys: {external_id: id, email: email, first_name: name}
 consent: consent
 """
-
-
-def sha(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def row(person: Person) -> tuple[tuple[str, str], ...]:
@@ -107,11 +102,7 @@ class Model:
         self.members = {m for m in self.members if email_of(m) not in emails}
 
     def digest(self) -> str:
-        total = 0
-        for member in self.members:
-            text = json.dumps(member, separators=(",", ":"), ensure_ascii=False)
-            total += int(hashlib.sha256(text.encode()).hexdigest(), 16)
-        return f"{total % 2**256:064x}"
+        return digest_of(map(dict, self.members))
 
 
 class Walk:
