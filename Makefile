@@ -23,7 +23,7 @@ docs: .venv/ready ## write the generated pages again
 	$(BIN)/cog -r $(COGGED)
 
 stress: .venv/ready ## the long ones: kill storms, a million rows, a fault storm
-	@$(BIN)/pytest -m stress
+	@$(BIN)/pytest -m stress --dist worksteal
 
 bench: .venv/ready ## measure; writes docs/reference/performance.md
 	$(BIN)/python -m bench

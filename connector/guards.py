@@ -91,10 +91,11 @@ def check_not_empty(job: Job) -> None:
 def check_coverage(job: Job, ledger: Ledger, stock: Stock, schema: Collection[str], tally: Tally) -> None:
     """Refuse when the share of profiles that have a key fell by more than half since the last run.
 
-    Judges by the unchanged, whose keys the ledger knows, and by the rows that ``tally`` has counted so far.
+    Judges by the unchanged, whose keys the ledger knows, and by the candidates that ``tally`` has counted so far: how many
+    of them are sent, and what those have.
     """
-    rows = tally.to_add
-    candidates = (stock.candidates or 0) if rows else 0
+    rows, judged = tally.to_add, tally.eligible + tally.skipped.total()
+    candidates = (stock.candidates or 0) * tally.eligible / judged if judged else 0
     total = len(stock.unchanged) + candidates
     for code, before in ledger.coverage().items() if total else ():
         if before < LEAST_COVERAGE or code not in schema:

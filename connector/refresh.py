@@ -6,6 +6,7 @@ must not be there. ``replace``: the whole audience at once. ``remove``: take the
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import ExitStack
 from datetime import date
 from typing import TYPE_CHECKING
@@ -141,9 +142,10 @@ def _replace(export: Export) -> None:
 def _guarded(export: Export, stock: Stock) -> tuple[list[Prepared] | Iterator[Prepared], Tally]:
     """Hold rows back until there are enough of them for the guards; of a refresh all are kept, where they are not many.
 
-    Also counts the keys of what is held: the export's own tally goes on in the thread that reads ahead.
+    Also counts what is held, and what was left out for it: the export's own tally goes on in the thread that reads ahead.
     """
     tally, least = export.job.tally, export.job.config.workspace.guards.min_profiles
+    eligible, skipped = tally.eligible, tally.skipped.total()
     prepared = export.prepared(stock, tally)
     held: list[Prepared] = []
     refresh, ended = stock.candidates is not None, False
@@ -155,10 +157,10 @@ def _guarded(export: Export, stock: Stock) -> tuple[list[Prepared] | Iterator[Pr
     else:
         ended = True
     check_size(export.job, members=int(export.ledger.present.sum()))
-    seen = Tally()
+    seen = Tally(eligible=tally.eligible - eligible, skipped=Counter(left_out=tally.skipped.total() - skipped))
     for some in held:
-        seen.to_add += some.rows.height
         codes = (code for code in export.schema if code in some.rows.columns)
+        seen.to_add += some.rows.height
         seen.count_cells(some.rows.height, {code: some.rows[code].null_count() for code in codes})
     return held if refresh and ended else _chained(held, prepared), seen
 

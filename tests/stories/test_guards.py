@@ -187,6 +187,18 @@ def test_it_stops_says_the_numbers_and_the_way_out_and_goes_on_when_told_to(
     assert {outcome for action, outcome, _ in lines if action == "guard"} == {"overridden"}
 
 
+def test_profiles_that_are_never_sent_say_nothing_of_coverage(start: Callable[..., Place]) -> None:
+    """Each refresh reads them again: their count must not weigh the one new profile that has no phone."""
+    place = start()
+    newcomer = Person(PEOPLE, phone=False)
+    place.write([*first(PEOPLE), newcomer])
+    nobody = [f"x{n},,+1202555{n:04}\n" for n in range(2 * PEOPLE)]
+    with (place.folder / "people.csv").open("a", encoding="utf-8") as source:
+        source.writelines(nobody)
+    report = place.exported([*first(PEOPLE), newcomer])
+    assert (report["profiles"]["skipped"]["no_identifier"], report["rows"]["to_add"]) == (len(nobody), 1)
+
+
 def test_a_replacement_is_guarded_as_well(start: Callable[..., Place]) -> None:
     place = start()
     place.write(first(100))
