@@ -7,8 +7,9 @@ either side: a frame of text goes in, a frame of digests comes out.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, NewType, cast
+from typing import TYPE_CHECKING, Final, NewType, cast
 
+import numpy as np
 import polars as pl
 import polars_hash as plh
 
@@ -16,6 +17,8 @@ from connector.memo import Memo
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+    from numpy.typing import NDArray
 
 Hashed = NewType("Hashed", pl.DataFrame)
 """A frame of digests and plain ids. Only a :class:`Hasher` makes one of text."""
@@ -90,3 +93,26 @@ def _careful(name: str) -> pl.Expr:
 
 def _sha256(cell: pl.Expr) -> pl.Expr:
     return cast("plh.HExpr", cell).chash.sha2_256()
+
+
+def read_words(digests: pl.Series, words: int) -> NDArray[np.uint64]:
+    """Read the first digits of hex digests as numbers: a row of so many 64-bit words for each, zeros for a null.
+
+    >>> read_words(pl.Series(["00000000000000ff" * 4, None]), 2).tolist()
+    [[255, 255], [0, 0]]
+    """
+    digits = 16 * words
+    text = digests.str.head(digits).fill_null("0" * digits).str.join("").item() or ""
+    return _BYTES.take(np.frombuffer(text.encode(), "<u2")).view(">u8").reshape(-1, words).astype(np.uint64)
+
+
+def _byte_of_two_digits() -> NDArray[np.uint8]:
+    """Make the table from two hex digits, as they lie in memory, to their byte."""
+    table = np.zeros(65536, np.uint8)
+    for value in range(256):
+        first, second = f"{value:02x}".encode()
+        table[first | second << 8] = value
+    return table
+
+
+_BYTES: Final = _byte_of_two_digits()

@@ -62,12 +62,16 @@ class Stock:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """One frame: who consents, their fingerprints, who does not, and the members' numbers."""
+    """One frame: who consents, their fingerprints, who does not, the members' numbers, and which strangers nobody can find.
+
+    Those hold no key identifier at first sight: most of a refresh's strangers do not, again and again.
+    """
 
     some: Candidates
     prints: Fingerprints
     refusing: pl.DataFrame
     numbers: NDArray[np.int64]
+    nameless: NDArray[np.bool_]
 
 
 @dataclass(slots=True)
@@ -100,7 +104,11 @@ class Reading:
         def fingerprint(read: tuple[Candidates, pl.DataFrame]) -> _Read:
             some, refusing = read
             prints = self.fingerprinter.of(some.frame)
-            return _Read(some, prints, refusing, NOBODY if members is None else members.find(prints))
+            numbers = NOBODY if members is None else members.find(prints)
+            nameless = numbers == UNKNOWN
+            if nameless.any():
+                nameless &= self.segment.mapping.without_identifier(some.frame).to_numpy()
+            return _Read(some, prints, refusing, numbers, nameless)
 
         return in_order(fingerprint, consenting(), workers=self.workers)
 
@@ -178,11 +186,12 @@ class _Comparison:
         again = members.meet(np.where(out, UNKNOWN, numbers))
         candidate = ~known
         candidate[known] = self._resend[numbers[known]] | ~members.held[numbers[known]]
-        candidate &= ~out & ~again
-        for reason, which in (("suppressed", out), ("duplicate", again)):
+        candidate &= ~out & ~again & ~read.nameless
+        ids = external_ids(some.frame, mapping)
+        for reason, which in (("no_identifier", read.nameless), ("suppressed", out), ("duplicate", again)):
             if which.any():
                 left_out = pl.Series(which)
-                tally.skip(reason, some.numbers.filter(left_out), external_ids(some.frame.filter(left_out), mapping))
+                tally.skip(reason, some.numbers.filter(left_out), None if ids is None else ids.filter(left_out))
         same = numbers[known & ~out & ~again & ~candidate]
         rows = int(members.rows[same].sum(dtype=np.int64))
         tally.eligible += len(same)

@@ -5,17 +5,15 @@ Works on numbers only. Sees fingerprints, never attributes or digests.
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
+import polars as pl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    import polars as pl
     from numpy.typing import NDArray
 
 UNKNOWN: Final = -1
@@ -168,25 +166,26 @@ class _Table:
 
     def settled(self, events: list[_Event]) -> Members:
         """Sort, and let later parts overrule earlier ones. Use once: the table is empty afterwards."""
-        place = _sorting(self._high)
-        high = self._high[place]
+        place, bits = _sorting(self._high)
+        high = self._high.take(place)
         self._high = high[:0]
-        low = self._low[place]
+        low = self._low.take(place)
         self._low = low[:0]
-        _order_ties(high, low, place)
-        held, leaving = self._held[place], np.zeros(len(high), dtype=bool)
+        _order_ties(high, low, place, bits)
+        held, leaving = self._held.take(place), np.zeros(len(high), dtype=bool)
         keep = self._overrule(_Sorted(high, low, place, held, leaving), events)
         if keep is not None:
             high, low, place, held, leaving = high[keep], low[keep], place[keep], held[keep], leaving[keep]
         met = np.zeros(len(high), dtype=bool)
-        return Members(high, low, place, self._rows[place], self._sent[place], self._mask[place], held, leaving, met)
+        rows, sent, mask = self._rows.take(place), self._sent.take(place), self._mask.take(place)
+        return Members(high, low, place, rows, sent, mask, held, leaving, met)
 
     def _overrule(self, table: _Sorted, events: list[_Event]) -> NDArray[np.bool_] | None:
         """Tell which rows are live; writes their ``held`` and ``leaving``. ``None``: all of them are."""
         begins = _begins(table.high, table.low)
         touched = ~begins
         touched[:-1] |= ~begins[1:]
-        index = _Index(table.high)
+        index = _Index(table.high if events else table.high[:0])
         met = [_find(index, table.low, event.high, event.low) for event in events]
         for rows in met:
             touched[rows[rows != UNKNOWN]] = True
@@ -225,28 +224,28 @@ class _Sorted:
     leaving: NDArray[np.bool_]
 
 
-def _sorting(high: NDArray[np.uint64]) -> NDArray[np.uint32]:
-    """Give the order of random numbers, in quarters that a few threads sort at once."""
-    quarter = (high >> np.uint64(62)).astype(np.uint8)
+def _sorting(high: NDArray[np.uint64]) -> tuple[NDArray[np.uint32], int]:
+    """Give the order of random numbers by all but their last bits, and how many those are.
 
-    def sort(number: int) -> NDArray[np.uint32]:
-        mine = np.flatnonzero(quarter == number).astype(np.uint32)
-        return mine[np.argsort(high[mine])]
+    Each number's place stands in its last bits while they are sorted: a fifth of the time that sorting places takes.
+    """
+    bits = max(1, len(high).bit_length())
+    places = np.uint64((1 << bits) - 1)
+    packed = high & ~places
+    packed |= np.arange(len(high), dtype=np.uint64)
+    return (pl.Series(packed).sort().to_numpy() & places).astype(np.uint32), bits
 
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        return np.concatenate(list(pool.map(sort, range(4))))
 
-
-def _order_ties(high: NDArray[np.uint64], low: NDArray[np.uint64], place: NDArray[np.uint32]) -> None:
-    """Bring rows that share ``high`` into the order of ``low`` and ``place``."""
-    same = high[1:] == high[:-1]
+def _order_ties(high: NDArray[np.uint64], low: NDArray[np.uint64], place: NDArray[np.uint32], bits: int) -> None:
+    """Bring rows that share all but the last ``bits`` of ``high`` into the order of ``high``, ``low`` and ``place``."""
+    same = (high[1:] ^ high[:-1]) >> np.uint64(bits) == 0
     tied = np.zeros(len(high), dtype=bool)
     tied[1:] |= same
     tied[:-1] |= same
     at = np.flatnonzero(tied)
     if len(at):
         order = at[np.lexsort((place[at], low[at], high[at]))]
-        low[at], place[at] = low[order], place[order]
+        high[at], low[at], place[at] = high[order], low[order], place[order]
 
 
 def _begins(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> NDArray[np.bool_]:
@@ -270,11 +269,11 @@ class _Index:
     def places(self, wanted: NDArray[np.uint64]) -> NDArray[np.int64]:
         """Give for each number the place of the first that is as large, as ``searchsorted`` does; a sixth of its time."""
         bucket = (wanted >> self._shift).astype(np.int64)
-        low, high = self._starts[bucket].astype(np.int64), self._starts[bucket + 1].astype(np.int64)
+        low, high = self._starts.take(bucket).astype(np.int64), self._starts.take(bucket + 1).astype(np.int64)
         last = max(0, len(self.known) - 1)
         while (low < high).any():
             middle = (low + high) >> 1
-            right = (self.known[np.minimum(middle, last)] < wanted) & (low < high)
+            right = (self.known.take(np.minimum(middle, last)) < wanted) & (low < high)
             low = np.where(right, middle + 1, low)
             high = np.where(right, high, np.minimum(high, middle))
         return low
@@ -294,8 +293,8 @@ def _find(
     while len(going_on):
         going_on = going_on[at[going_on] < len(known_high)]
         here = at[going_on]
-        near = known_high[here] == high[going_on]
-        same = near & (known_low[here] == low[going_on])
+        near = known_high.take(here) == high[going_on]
+        same = near & (known_low.take(here) == low[going_on])
         found[going_on[same]] = here[same]
         going_on = going_on[near & ~same]
         at[going_on] += 1

@@ -10,26 +10,13 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from connector.hashing import read_words
 
+if TYPE_CHECKING:
     from connector.audiences.digest_set import Keys
 
 WORDS: Final = 4
-_BLANK: Final = "0" * 64
 _DIGITS: Final = np.frombuffer(b"0123456789abcdef", np.uint8)
-
-
-def _byte_of_two_digits() -> NDArray[np.uint8]:
-    """Make the table from two hex digits, as they lie in memory, to their byte."""
-    table = np.zeros(65536, np.uint8)
-    for value in range(256):
-        first, second = f"{value:02x}".encode()
-        table[first | second << 8] = value
-    return table
-
-
-_BYTES: Final = _byte_of_two_digits()
 
 
 def word_names(code: str) -> list[str]:
@@ -43,9 +30,7 @@ def pack(digests: pl.Series, code: str) -> list[pl.Series]:
     >>> [word[0] for word in pack(pl.Series(["00" * 31 + "ff"]), "EMAIL")]
     [0, 0, 0, 255]
     """
-    text = digests.fill_null(_BLANK).str.join("").item() or ""
-    pairs = np.frombuffer(text.encode(), "<u2")
-    words = _BYTES[pairs].view(">u8").reshape(-1, WORDS).astype(np.uint64)
+    words = read_words(digests, WORDS)
     frame = pl.DataFrame({name: words[:, place] for place, name in enumerate(word_names(code))})
     if digests.null_count():
         frame = frame.select(pl.when(digests.is_not_null()).then(pl.all()))

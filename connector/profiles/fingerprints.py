@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, NewType
 import polars as pl
 import polars_hash as plh
 
+from connector.hashing import read_words
+
 if TYPE_CHECKING:
     from connector.profiles.mapping import Mapping
 
@@ -37,10 +39,11 @@ class Fingerprinter:
         SHA-256 over the secret prefix and the attributes, cut to 128 bits: keyed, and safe against extension because
         it is cut. Each attribute's place is told apart; null and an empty text are both blank, whichever a file has.
         """
-        form = _UNIT.join([self.prefix, *("{}" for _ in self.columns)])
-        text = pl.format(form, *(_as_text(frame, column).fill_null("") for column in self.columns)).alias("text")
-        digest = plh.col("text").chash.sha2_256().alias("digest")
-        return Fingerprints(frame.select(text).select(digest).select(_word(0, "high"), _word(16, "low")))
+        unit = pl.lit(_UNIT)
+        parts = [part for column in self.columns for part in (unit, _as_text(frame, column))]
+        text = pl.concat_str([pl.lit(self.prefix), *parts], ignore_nulls=True).alias("text")
+        digests = frame.select(text).select(plh.col("text").chash.sha2_256()).to_series()
+        return Fingerprints(pl.from_numpy(read_words(digests, 2), ["high", "low"]))
 
 
 def fingerprinter(mapping: Mapping, key: bytes, *, value_based: bool) -> Fingerprinter:
@@ -69,8 +72,3 @@ def fingerprinter(mapping: Mapping, key: bytes, *, value_based: bool) -> Fingerp
 
 def _as_text(frame: pl.DataFrame, column: str) -> pl.Expr:
     return pl.col(column).list.join(_ITEM) if frame.schema[column] == pl.List else pl.col(column)
-
-
-def _word(start: int, name: str) -> pl.Expr:
-    """Read 16 hex digits as a 64-bit number."""
-    return pl.col("digest").str.slice(start, 16).str.to_integer(base=16, dtype=pl.UInt64).alias(name)

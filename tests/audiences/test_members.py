@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connector.audiences.members import UNKNOWN, Members, Piece, Wanted, _Index, _sorting, read_members
+from connector.audiences.members import UNKNOWN, Members, Piece, Wanted, _Index, _order_ties, _sorting, read_members
 
 FEW = settings(max_examples=80)
 Print = tuple[int, int]
@@ -177,5 +177,10 @@ def test_the_table_holds_for_many_numbers_that_are_not_random_at_all() -> None:
 
 
 @given(numbers)
-def test_sorting_in_quarters_sorts(high: list[int]) -> None:
-    assert np.array(high, np.uint64)[_sorting(np.array(high, np.uint64))].tolist() == sorted(high)
+def test_sorting_by_first_bits_and_ordering_ties_sorts(high: list[int]) -> None:
+    unsorted = np.array(high, np.uint64)
+    place, bits = _sorting(unsorted)
+    by_first_bits = unsorted.take(place)
+    _order_ties(by_first_bits, np.zeros(len(high), np.uint64), place, bits)
+    assert by_first_bits.tolist() == unsorted.take(place).tolist() == sorted(high)
+    assert sorted(place.tolist()) == list(range(len(high)))
