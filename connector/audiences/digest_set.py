@@ -193,6 +193,11 @@ def _run_at(pages: mmap.mmap, start: int, rows: int) -> Run:
     return np.frombuffer(pages, np.uint64, rows, start), np.frombuffer(pages, np.uint32, rows, start + 8 * rows)
 
 
+def only(keys: Keys, rows: NDArray[np.bool_]) -> Keys:
+    """Choose some of the keys."""
+    return keys[0][rows], keys[1][rows], keys[2][rows]
+
+
 def _merged(runs: list[Run]) -> Run:
     keys = np.concatenate([run[0] for run in runs])
     order = np.argsort(keys, kind="stable")  # sorted pieces are merged, not sorted again

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 import polars as pl
 
-from connector.audiences.digest_set import DigestSet, SpillingSet, identify, split
+from connector.audiences.digest_set import DigestSet, SpillingSet, identify, only, split
+from connector.audiences.ledger import READERS
 from connector.audiences.ledger_rows import cells_names
+from connector.in_order import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -82,12 +84,15 @@ class Unchanged:
         self._take_in(wanted)
 
     def _take_in(self, wanted: dict[str, DigestSet] | None) -> None:
-        for frame in self._ledger.details(self._numbers, _KEPT):
-            for what, keys in _of_ledger(frame):
-                if wanted is None:
-                    self._known[what].put(keys)
-                elif what in wanted:
-                    self._known[what].put((keys[0], keys[1], wanted[what].find(keys)))
+        def chosen(frame: pl.DataFrame) -> list[tuple[Literal["cells", "ids"], Keys]]:
+            held = _of_ledger(frame)
+            if wanted is None:
+                return list(held)
+            return [(what, only(keys, wanted[what].find(keys))) for what, keys in held if what in wanted]
+
+        for found in in_order(chosen, self._ledger.details(self._numbers, _KEPT), workers=READERS):
+            for what, keys in found:
+                self._known[what].put(keys)
 
 
 class Duplicates:
@@ -194,8 +199,8 @@ def _repeated(keys: NDArray[np.uint64], among: NDArray[np.bool_]) -> NDArray[np.
     repeated = np.zeros(len(keys), dtype=bool)
     places = np.flatnonzero(among)
     chosen = keys[places]
-    in_order = np.sort(chosen)
-    if not (in_order[1:] == in_order[:-1]).any():  # almost always, and numbers alone are sorted in no time
+    ascending = np.sort(chosen)
+    if not (ascending[1:] == ascending[:-1]).any():  # almost always, and numbers alone are sorted in no time
         return repeated
     order = places[np.argsort(chosen)]
     same = keys[order][1:] == keys[order][:-1]

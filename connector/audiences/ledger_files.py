@@ -36,8 +36,8 @@ class Shelf(Protocol):
     def put(self, name: str, content: bytes) -> None:
         """Write ``content`` under ``name``, whole or not at all, and durably."""
 
-    def get(self, name: str) -> bytes | None:
-        """Read what lies under ``name``; nothing when it is not there."""
+    def find(self, name: str) -> Path | bytes | None:
+        """Give what lies under ``name``, or where on this machine it does; nothing when it is not there."""
 
     def names(self, folder: str, *, hidden: bool) -> list[str]:
         """List what lies in ``folder``; ``hidden`` are files that were not finished."""
@@ -81,21 +81,23 @@ class LedgerFiles:
         Raises:
             SourceError: the file is missing (``ledger.missing``) or not what was written (``ledger.damaged``).
         """
-        content = self._shelf.get(name)
-        if content is None:
+        found = self._shelf.find(name)
+        if found is None:
             raise SourceError(
                 f"the ledger's file {name} is missing: it was removed, or this host keeps another ledger",
                 code="ledger.missing",
                 hint=f"Bring it back, or name the shared ledger with `ledger:` in connector.yaml. {WAY_OUT}",
             )
         if (name, checksum) not in self._believed:
-            if hashlib.sha256(content).hexdigest() != checksum:
+            if _checksum(name, found) != checksum:
                 raise _damaged(name)
             self._believed.add((name, checksum))
         try:
-            there = () if columns is None else tuple(pl.read_parquet_schema(io.BytesIO(content)))
-            chosen = None if columns is None else [column for column in columns if column in there]
-            return pl.read_parquet(content, columns=chosen)
+            rows = pl.scan_parquet(found, glob=False)
+            if columns is not None:
+                there = rows.collect_schema()
+                rows = rows.select(column for column in columns if column in there)
+            return rows.collect()
         except (*_UNREADABLE, OSError):  # damaged since the checksum was compared
             raise _damaged(name) from None
 
@@ -105,14 +107,15 @@ class LedgerFiles:
         Raises:
             SourceError: it is there and cannot be read (``ledger.unreadable``).
         """
-        content = self._shelf.get(name)
-        if content is None:
+        found = self._shelf.find(name)
+        if found is None:
             return None
+        checksum = _checksum(name, found)
         try:
-            frame = pl.read_parquet(content)
+            frame = pl.scan_parquet(found, glob=False).collect()
         except (*_UNREADABLE, OSError):
             return None
-        return Survey(hashlib.sha256(content).hexdigest(), frame.height, tuple(frame.columns))
+        return Survey(checksum, frame.height, tuple(frame.columns))
 
     def folders(self, folder: str) -> list[str]:
         """List the folders in ``folder``."""
@@ -130,6 +133,16 @@ class LedgerFiles:
 def open_ledger_files(location: str) -> LedgerFiles:
     """Open the ledger at a folder or an object-store URL (``s3://bucket/prefix``)."""
     return LedgerFiles(_Store(location) if "://" in location else _Folder(Path(location)))
+
+
+def _checksum(name: str, found: Path | bytes) -> str:
+    if isinstance(found, bytes):
+        return hashlib.sha256(found).hexdigest()
+    try:
+        with found.open("rb", buffering=0) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise _unreadable(name, error) from None
 
 
 def _damaged(name: str) -> SourceError:
@@ -163,13 +176,15 @@ class _Folder:
                 raise
             _sync(path.parent)
 
-    def get(self, name: str) -> bytes | None:
+    def find(self, name: str) -> Path | None:
+        path = self._root / name
         try:
-            return (self._root / name).read_bytes()
+            path.lstat()  # whether it can be read as well is seen when it is
         except FileNotFoundError:
             return None
         except OSError as error:
             raise _unreadable(name, error) from None
+        return path
 
     def names(self, folder: str, *, hidden: bool) -> list[str]:
         found = [path.name for path in self._inside(folder) if not path.is_dir()]
@@ -254,7 +269,7 @@ class _Store:
     def put(self, name: str, content: bytes) -> None:
         self._asked("ledger.write", f"did not take {name}", lambda: self._obstore.put(self._store, name, content))
 
-    def get(self, name: str) -> bytes | None:
+    def find(self, name: str) -> bytes | None:
         def content() -> bytes:
             return bytes(self._obstore.get(self._store, name).bytes())
 

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-from connector.audiences.digest_set import DigestSet, identify, split
+from connector.audiences.digest_set import DigestSet, identify, only, split
+from connector.audiences.ledger import READERS
 from connector.audiences.ledger_rows import MASK_ORDER, SEVERAL, hex_digests, kept_codes, rest_of
 from connector.audiences.packing import keys_of_digests, keys_of_words, word_names
 from connector.hashing import Hashed
+from connector.in_order import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -66,16 +68,20 @@ class Staying:
         for frame in leavers.frames():
             for code, keys in _strong_keys(frame):
                 self._asked[code].put(keys)
-            self._asked[REST].put(_only(_rest_keys(frame["rest"]), _nameless(frame)))
+            self._asked[REST].put(only(_rest_keys(frame["rest"]), _nameless(frame)))
             self._asked[ID].put(split(identify(frame, ["external_id"])))
 
     def keep_members(self, ledger: Ledger, numbers: NDArray[np.int64]) -> None:
         """Let what these members hold stay."""
         if any(len(self._asked[code]) for code in (*STRONG, REST)):
-            for frame in ledger.details(numbers, _KEPT):
-                for code, keys in _strong_keys(frame):
-                    self._keep(self._kept, code, keys)
-                self._keep(self._kept, REST, _rest_keys(frame["rest"]))
+            for found in in_order(self._asked_of, ledger.details(numbers, _KEPT), workers=READERS):
+                for code, keys in found:
+                    self._kept[code].put(keys)
+
+    def _asked_of(self, frame: pl.DataFrame) -> list[tuple[str, Keys]]:
+        """Give what ledger rows hold of what the leavers hold."""
+        held = [*_strong_keys(frame), (REST, _rest_keys(frame["rest"]))]
+        return [(code, only(keys, self._asked[code].find(keys))) for code, keys in held]
 
     def keep_rows(self, hashed: Hashed) -> None:
         """Let what these rows, about to be added, hold stay: it is just added again."""
@@ -104,7 +110,7 @@ class Staying:
         return _numbers(found)
 
     def _keep(self, sets: dict[str, DigestSet], code: str, keys: Keys) -> None:
-        sets[code].put(_only(keys, self._asked[code].find(keys)))
+        sets[code].put(only(keys, self._asked[code].find(keys)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,10 +338,6 @@ def _rest_keys(rest: pl.Series) -> Keys:
     """Give names and address as a set looks them up."""
     words = rest.fill_null(0).to_numpy()
     return words, words.astype(np.uint32), rest.is_not_null().to_numpy()
-
-
-def _only(keys: Keys, rows: NDArray[np.bool_]) -> Keys:
-    return keys[0][rows], keys[1][rows], keys[2][rows]
 
 
 def _numbers(parts: Iterable[NDArray[np.int64]]) -> NDArray[np.int64]:
