@@ -8,7 +8,7 @@ read a second time.
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -93,9 +93,10 @@ class Reading:
 
     def fingerprinted(self, tally: Tally, members: Members | None = None) -> Iterator[_Read]:
         """Read, frame by frame and a little ahead: those who consent, who of ``members`` they are, and the others."""
+        segment = replace(self.segment, frame_rows=2 * self.segment.frame_rows)  # more fit than can be normalised at once
 
         def consenting() -> Iterator[tuple[Candidates, pl.DataFrame]]:
-            for chunk in ahead(self.segment.chunks()):
+            for chunk in ahead(segment.chunks()):
                 tally.unparsable.update(chunk.unparsable)
                 tally.scanned += chunk.scanned
                 frame, numbers, refusing = consenting_of(chunk.frame, self.segment.mapping, tally)

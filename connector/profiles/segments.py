@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from connector.profiles.sources import Source
 
 FRAME_ROWS = 32_768  # rows at a time: 13 keys then need 570 MB in all, and twice that many cost a tenth less CPU
+NARROW = 4  # columns at most, of which twice as many rows take no more memory
 MATCHED_BY = ("EMAIL", "PHONE", "EXTERN_ID")
 
 
@@ -82,7 +83,7 @@ def open_segment(config: Config, name: str, *, frame_rows: int = FRAME_ROWS) -> 
         from connector.profiles.predicate import parse_predicate  # noqa: PLC0415 - loads a SQL parser: a tenth of a second
 
         predicate = parse_predicate(model.where, columns=known, file=str(shown(config.file)), line=None)
-    return Segment(name, source, mapping, predicate, frame_rows)
+    return Segment(name, source, mapping, predicate, frame_rows * (2 if len(mapping.columns) <= NARROW else 1))
 
 
 def suppressed_keys(config: Config) -> Iterator[Keys]:
