@@ -17,6 +17,7 @@ import polars as pl
 from connector.access.connection import connected, own_app
 from connector.access.decision import admit
 from connector.access.gate import check_access
+from connector.asked import KINDS, digests_of, phones_elsewhere
 from connector.audiences.erasure import Erasure, Found
 from connector.audiences.ledger import open_ledger, open_ledgers
 from connector.audiences.ledger_book import LedgerBook
@@ -31,12 +32,9 @@ from connector.audiences.marks import (
 from connector.audiences.removals import Removal
 from connector.audiences.suppression import PersonSet, marks_of
 from connector.errors import ConfigError, ConnectorError, GuardError, InterruptedRunError, SourceError
-from connector.hashing import Hashed, hash_columns
+from connector.hashing import Hashed
 from connector.job import refuse_paused
 from connector.ledger_key import read_ledger_key
-from connector.profiles.mapping import read_mapping
-from connector.profiles.match_keys import PLAIN
-from connector.profiles.normalise import Settings, normalise
 from connector.report import Report, Tally
 from connector.state import AuditEntry, Destination, State, actor_name, now
 
@@ -50,7 +48,6 @@ if TYPE_CHECKING:
     from connector.job import Job
     from connector.state import RunStatus
 
-KINDS = {"EMAIL": "email", "PHONE": "phone", "EXTERN_ID": "external_id"}
 RUN_NAME = "(forget)"  # what stands in a run's segment: no segment can be called that by accident
 
 
@@ -122,7 +119,7 @@ def forget_person(
         InterruptedRunError: ``stop`` was set; running again finishes.
     """
     given = {"EMAIL": emails, "PHONE": phones, "EXTERN_ID": external_ids}
-    asked = {code: _digests(config, code, values, country) for code, values in given.items() if values}
+    asked = {code: digests_of(config, code, values, country) for code, values in given.items() if values}
     if not asked:
         raise ConfigError(
             "nobody to forget was named", code="usage", hint="Give --email, --phone or --external-id, or --stdin."
@@ -133,6 +130,10 @@ def forget_person(
         if not new_list:
             read_forgotten(state, key)  # raises when marks of another key are there
         work = _Forgetting(config, state, key, stop or threading.Event(), new_list)
+        if country is None and "PHONE" in asked:
+            work.refuse_doubtful(
+                phones_elsewhere(config, phones).filter(~pl.col("PHONE").is_in(asked["PHONE"].implode()))
+            )
         certificate = work.do(asked)
         left = {place.audience_id: place.outcome for place in certificate.places if place.outcome != "removed"}
         done = {place.audience_id: place.run for place in certificate.places if place.outcome == "removed"}
@@ -215,6 +216,26 @@ class _Forgetting:
             places.append(self._clear(audience_id, destination, who.members))
         kinds = {KINDS[code]: cells.len() for code, cells in asked.items()}
         return Certificate(now(), actor_name(), kinds, len(audiences), tuple(p for p in places if p is not None))
+
+    def refuse_doubtful(self, elsewhere: pl.DataFrame) -> None:
+        """Refuse to guess when somebody in an audience has one of these phones, read as another country's.
+
+        Raises:
+            ConfigError: somebody has (``forget.country``).
+        """
+        people = PersonSet()
+        people.add(Hashed(elsewhere))
+        for audience_id in {one.audience_id for one in LedgerBook(self.state).slices()} if elsewhere.height else ():
+            try:
+                found = self._found(audience_id, people.members, None)
+            except SourceError:
+                continue  # named when its audience's turn comes
+            if any(len(one.numbers) for one in found):
+                raise ConfigError(
+                    "a phone without a country code is somebody's in another country than the mappings' default",
+                    code="forget.country",
+                    hint="Say which country's it is: --country FR. Or write it with + and its country code.",
+                )
 
     def _mark(self, people: dict[str, pl.Series], audiences: dict[str, None]) -> None:
         marks = [mark for code, cells in people.items() for mark in marks_of(cells, code, self.key).to_list()]
@@ -310,39 +331,6 @@ class _Forgetting:
 
 
 _OUT_OF_REACH = "no destination leads to this audience any more"
-
-
-def _digests(config: Config, code: str, values: Sequence[str], country: str | None) -> pl.Series:
-    """Normalise and hash the values of one key, by the very rules of exports.
-
-    Raises:
-        ConfigError: a value is blank, or a phone means different numbers under different mappings.
-    """
-    raw = pl.DataFrame({code: list(values)}, schema={code: pl.String})
-    if country is not None:
-        raw = raw.with_columns(COUNTRY=pl.lit(country))
-    mappings = [read_mapping(config.mapping_file(name)).settings.default_country for name in config.mappings()]
-    countries = [country] if country is not None else sorted(set(mappings), key=str) or [None]
-    if code != "PHONE":
-        countries = countries[:1]
-    seen = pl.DataFrame(
-        [normalise(raw, Settings(default_country=one))[code].alias(str(n)) for n, one in enumerate(countries)]
-    )
-    distinct = seen.select(pl.concat_list(pl.all()).list.drop_nulls().list.unique().alias("all"))["all"]
-    if (distinct.list.len() > 1).any():
-        raise ConfigError(
-            "a phone means different numbers in the mappings' default countries",
-            code="forget.country",
-            hint="Say which country's it is: --country FR. Or write it with + and its country code.",
-        )
-    if (distinct.list.len() == 0).any():
-        raise ConfigError(
-            f"a value given as {KINDS[code].replace('_', ' ')} is blank or not one; it is not repeated here",
-            code="forget.value",
-            hint="See what becomes of it with: connector explain",
-        )
-    clean = distinct.list.first().alias(code).to_frame()
-    return hash_columns(clean, plain=PLAIN)[code].unique(maintain_order=True)
 
 
 def _reaching(destinations: list[Destination], audience_id: str) -> Destination | None:

@@ -17,7 +17,7 @@ from connector.in_order import ahead, in_order
 from connector.profiles.fingerprints import Fingerprints
 from connector.profiles.losses import Losses
 from connector.profiles.mapping import ROW
-from connector.profiles.segments import suppressed_keys
+from connector.profiles.suppressed import read_lists
 from connector.transform import AT, UNHASHED, Candidates, Transformed, profiles_lost
 
 if TYPE_CHECKING:
@@ -51,16 +51,15 @@ class Prepared:
         return Prepared(Hashed(self.rows.filter(kept)), self.profiles.filter(kept), prints, numbers)
 
 
-def read_suppression(config: Config) -> PersonSet:
-    """Read the suppression lists of a workspace.
+def read_suppression(config: Config) -> tuple[PersonSet, list[str]]:
+    """Read the suppression lists of a workspace: who stands on them, and warnings of rows that stop nobody.
 
     Raises:
         ConfigError, SourceError: a list cannot be read; nobody may leave then.
     """
     people = PersonSet()
-    for keys in suppressed_keys(config):
-        people.add(hash_columns(keys.values, plain=UNHASHED))
-    return people
+    read = read_lists(config, lambda keys: people.add(hash_columns(keys.values, plain=UNHASHED)))
+    return people, read.warnings
 
 
 def first_candidates(segment: Segment, tally: Tally) -> Iterator[Candidates]:

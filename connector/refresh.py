@@ -74,7 +74,9 @@ def _open(job: Job, at_end: ExitStack) -> Export:
         )
     key, value_based = job.key(), job.destination.value_based
     finish_forgetting(job, key)
-    never, forgotten = read_suppression(job.config), read_forgotten(job.state, key)
+    never, warnings = read_suppression(job.config)
+    forgotten = read_forgotten(job.state, key)
+    job.warnings += warnings
     printer = fingerprinter(job.segment.mapping, key, value_based=value_based)
     tell = lambda: job.between_frames("comparing")  # noqa: E731
     reading = Reading(job.segment, printer, (never, forgotten), job.options.workers, tell)

@@ -216,6 +216,7 @@ class Graph:
         checked_path(request.path)
         account = request.account or next(iter(re.findall(r"\Aact_\d+", request.path)), None)
         tries = lags = 0
+        rested = 0.0
         last: ConnectorError | None = None
         while True:
             with self.pace.slot(account, after=last, patience=self._patience):
@@ -243,7 +244,11 @@ class Graph:
                 # Code 4 is the app's limit: every account has to wait.
                 self.pace.throttled(headers, None if outcome.fault.code == 4 else account)
             else:
-                self.pace.pause(self.pace.back_off(tries - 1), account, patience=self._patience)
+                rest = self.pace.back_off(tries - 1)
+                rested += rest
+                if rested > self.pace.max_wait:
+                    raise last
+                self.pace.pause(rest, account, patience=self._patience)
 
     def _again(self, failure: Failure, request: Request, tries: int) -> Retry:
         """Say whether to send that request again: a throttle was certainly not carried out, other failures may have been."""

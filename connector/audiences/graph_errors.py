@@ -277,6 +277,10 @@ NO_CONNECTION: Final = Rule(
     "graph.no_connection", TransientError, "Meta cannot be reached",
     "Check the network and HTTPS_PROXY, then run again.", retry="yes", times=5,
 )
+NOBODY_HERE: Final = Rule(
+    "graph.no_connection", TransientError, "Nothing answers at the address that CONNECTOR_GRAPH_URL names",
+    "Is the sandbox still running? Start it with: connector start sandbox", retry="yes", times=2,
+)
 CERTIFICATE: Final = Rule(
     "graph.certificate", ConfigError, "The server's certificate cannot be verified",
     "If a proxy of your company reads TLS, SSL_CERT_FILE names the file with its certificate authority.",
@@ -290,6 +294,7 @@ TRANSPORT: Final[tuple[Rule, ...]] = (
     TIMED_OUT,
     CUT,
     NO_CONNECTION,
+    NOBODY_HERE,
     CERTIFICATE,
 )
 # fmt: on

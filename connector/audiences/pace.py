@@ -125,7 +125,7 @@ class Pace:
         on_wait: Callable[[Wait], None] | None = None,
         stop: threading.Event | None = None,
     ) -> None:
-        self._max_wait = max_wait
+        self.max_wait = max_wait
         self._start, self._most = max(1, min(start, most)), max(1, most)
         self._base, self._cap = base, cap
         self._clock, self._now, self._rng = clock, now, rng
@@ -293,7 +293,7 @@ class Pace:
     def _spend(self, seconds: float, after: ConnectorError | None) -> None:
         now = self._clock()
         more = now + seconds - max(now, self._waited_to)
-        if self._waited + max(0.0, more) > self._max_wait:
+        if self._waited + max(0.0, more) > self.max_wait:
             raise self._too_long(seconds, after)
         self._waited += max(0.0, more)
         self._waited_to = max(self._waited_to, now + seconds)
@@ -301,7 +301,7 @@ class Pace:
     def _too_long(self, seconds: float, after: ConnectorError | None) -> TransientError:
         until = f"{self._time_after(seconds):%Y-%m-%d %H:%M} UTC"
         return TransientError(
-            f"Meta's limits ask for a wait until {until}; that is beyond the {self._max_wait / 60:.0f} minutes this run may wait.",
+            f"Meta's limits ask for a wait until {until}; that is beyond the {self.max_wait / 60:.0f} minutes this run may wait.",
             code="graph.throttled",
             hint=f"Run the same command after {until}, or with a longer --max-wait: nothing is lost.",
             fbtrace_id=after.fbtrace_id if after else None,

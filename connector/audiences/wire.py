@@ -33,6 +33,9 @@ _CONNECT_SECONDS: Final = 10.0
 _CLOSING_SECONDS: Final = 10.0
 
 
+NOBODY: Final = broken(rules.NOBODY_HERE, received=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What came back: bytes, HTTP status, headers; ``seconds`` from the first byte out to the last one in."""
@@ -66,6 +69,7 @@ class Wire:
         stop: threading.Event | None,
         transport: Transport | None = None,
     ) -> None:
+        self._here = origin.scheme == "http"  # which leads to this machine only
         self._timeout = httpx.Timeout(read_timeout, connect=_CONNECT_SECONDS).as_dict()
         self._transport = transport or _transport(origin, connections)
         self._lines = Lines(stop)
@@ -111,7 +115,8 @@ class Wire:
             finally:
                 response.close()
         except httpx.HTTPError as problem:
-            return _network_failure(problem, body)
+            failure = _network_failure(problem, body)
+            return NOBODY if self._here and failure.rule is rules.NO_CONNECTION else failure
         return Answer(content, response.status_code, response.headers, time.perf_counter() - started)
 
 

@@ -28,6 +28,8 @@ from connector.cli import (
 from connector.cli.answer import fail
 from connector.errors import ConfigError
 
+VALUES = (["forget"], ["explain"])  # commands whose words may be somebody's data
+
 app = typer.Typer(
     name="connector",
     no_args_is_help=True,
@@ -95,7 +97,10 @@ def _usage(wrong: typer.TyperException) -> int:
         render.lines([wrong.format_message()])
         return 2
     hint = f"See: {' '.join(['connector', *words])} --help"
-    error = ConfigError(wrong.format_message(), code="usage", hint=hint)
+    message = wrong.format_message()
+    if words[:1] in VALUES and message.startswith("Got unexpected extra argument"):
+        message = "Got a word too many; it is not repeated here, for it may be somebody's data"
+    error = ConfigError(message, code="usage", hint=hint)
     try:
         fail(" ".join(words), error, as_json="--json" in sys.argv)
     except typer.Exit as leaving:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from connector.errors import ConfigError, ConnectorError
 from connector.profiles.coverage import look_at
 from connector.profiles.problems import check_mapping_file, missing_columns
-from connector.profiles.segments import open_segment, suppressed_keys
+from connector.profiles.segments import open_segment
 from connector.profiles.sources import open_source
+from connector.profiles.suppressed import read_lists
 
 if TYPE_CHECKING:
     from connector.config import Config
@@ -134,10 +135,11 @@ def inspect_suppression(config: Config) -> Look:
     if not lists:
         return Look("suppression", "ok", "no list")
     try:
-        rows = sum(keys.values.height for keys in suppressed_keys(config))
+        read = read_lists(config, lambda _: None)
     except ConnectorError as error:
         return _failed("suppression", error)
-    return Look("suppression", "ok", f"{lists} list{'s' if lists > 1 else ''}, {rows:,} rows")
+    said = "; ".join([f"{lists} list{'s' if lists > 1 else ''}, {read.rows:,} rows", *read.warnings])
+    return Look("suppression", "warn" if read.warnings else "ok", said)
 
 
 def _missing(config: Config, name: str, mapping: Mapping) -> list[ConnectorError]:

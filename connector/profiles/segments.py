@@ -1,7 +1,6 @@
 """A segment: a named set of profiles, read in bounded frames.
 
-Owns source, predicate and mapping belonging together, and the suppression lists. Must not know what is done with the
-profiles.
+Owns source, predicate and mapping belonging together. Must not know what is done with the profiles.
 """
 
 from __future__ import annotations
@@ -10,23 +9,20 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from connector.config import TableFile, shown
-from connector.errors import ConfigError
 from connector.profiles.mapping import SEVERAL, Mapping, read_mapping
 from connector.profiles.sources import open_source
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator
 
     import polars as pl
 
     from connector.config import Config, Query
-    from connector.profiles.mapping import Keys
     from connector.profiles.predicate import Predicate
     from connector.profiles.sources import Source
 
 FRAME_ROWS = 32_768  # rows at a time: 13 keys then need 570 MB in all, and twice that many cost a tenth less CPU
 NARROW = 4  # columns at most, of which twice as many rows take no more memory
-MATCHED_BY = ("EMAIL", "PHONE", "EXTERN_ID")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +70,10 @@ def open_segment(config: Config, name: str, *, frame_rows: int = FRAME_ROWS) -> 
         SourceError: the source cannot be opened.
     """
     model, origin = config.segment(name), config.origin(name)
-    mapping = _split_lists(read_mapping(config.mapping_file(model.mapping)), origin)
+    mapping = split_lists(read_mapping(config.mapping_file(model.mapping)), origin)
     source = open_source(origin)
     known = source.columns()
-    mapping.check_columns(known, source=_title(config, origin))
+    mapping.check_columns(known, source=title_of(config, origin))
     predicate = None
     if model.where is not None:
         from connector.profiles.predicate import parse_predicate  # noqa: PLC0415 - loads a SQL parser: a tenth of a second
@@ -86,33 +82,7 @@ def open_segment(config: Config, name: str, *, frame_rows: int = FRAME_ROWS) -> 
     return Segment(name, source, mapping, predicate, frame_rows * (2 if len(mapping.columns) <= NARROW else 1))
 
 
-def suppressed_keys(config: Config) -> Iterator[Keys]:
-    """Read every ``suppress:`` list into keys, frame by frame: e-mails, phones and external ids only.
-
-    Raises:
-        ConfigError: a list has none of the mapping's attributes for these keys.
-        SourceError: a list cannot be read. A run must then not go on: someone who opted out could leave.
-    """
-    for entry in config.workspace.suppress:
-        origin = config.table(entry.from_)
-        mapping = _split_lists(read_mapping(config.mapping_file(entry.mapping)), origin)
-        source = open_source(origin)
-        usable = mapping.only(source.columns())
-        wanted = {c: a for c, a in usable.attributes.items() if (c in MATCHED_BY and a.columns) or c == "COUNTRY"}
-        if not any(code in wanted for code in MATCHED_BY):
-            raise ConfigError(
-                f"the suppression list {_title(config, origin)} has no e-mail, phone or external id"
-                f" under the names that mapping {mapping.name} uses",
-                code="suppress.columns",
-                hint="Name its columns as the mapping does, or give it a mapping of its own.",
-                file=shown(config.file),
-            )
-        reading = replace(usable, attributes=wanted)
-        for frame in source.frames(list(reading.columns), rows=FRAME_ROWS):
-            yield reading.keys_of(frame)
-
-
-def _split_lists(mapping: Mapping, origin: TableFile | Query) -> Mapping:
+def split_lists(mapping: Mapping, origin: TableFile | Query) -> Mapping:
     """Let the table's ``list_separator`` hold for e-mails and phones, unless the mapping says its own."""
     if not isinstance(origin, TableFile) or origin.list_separator is None:
         return mapping
@@ -124,7 +94,8 @@ def _split_lists(mapping: Mapping, origin: TableFile | Query) -> Mapping:
     return replace(mapping, attributes=attributes)
 
 
-def _title(config: Config, origin: TableFile | Query) -> str:
+def title_of(config: Config, origin: TableFile | Query) -> str:
+    """Name a table as an error does: its file, or the query's."""
     if isinstance(origin, TableFile):
         return origin.path.removeprefix(f"{config.root}/")
     return origin.file or f"the query on {origin.source}"

@@ -257,6 +257,22 @@ def test_a_phone_that_means_two_numbers_wants_a_country(workspace: Path, sandbox
     assert forget(run, "--phone", "06 39 98 12 34", "--country", "FR")["asked"] == {"phone": 1}
 
 
+def test_a_phone_that_is_somebodys_in_another_country_is_not_guessed(
+    workspace: Path, add_demo: Callable[..., None], members: Members, run: Run
+) -> None:
+    """The mapping takes each profile's own country: René's number is read as a French one there."""
+    add_demo()
+    export(run, "people")
+    mapping = workspace / "mappings" / "crm.yaml"
+    mapping.write_text(mapping.read_text(encoding="utf-8").replace("US", "DE"), encoding="utf-8")
+    doubtful = run("forget", "--phone", "06 39 98 12 34", "--yes", "--json")
+    assert (doubtful.exit_code, doubtful.envelope["error"]["code"]) == (2, "forget.country")
+    assert "--country" in doubtful.envelope["error"]["hint"]
+    assert held(members) == just(MARY, RENE, AIKO)
+    forget(run, "--phone", "06 39 98 12 34", "--country", "FR")
+    assert held(members) == just(MARY, AIKO)
+
+
 def test_a_lost_key_lets_nobody_out_until_the_list_is_begun_anew(
     workspace: Path, add_demo: Callable[..., None], members: Members, run: Run
 ) -> None:
@@ -313,6 +329,27 @@ def test_a_member_who_is_suppressed_later_is_taken_out_in_every_mode(
     assert held(members) == just(*left)
     again = export(run, "people", "--mode", "add", "--allow-shrink")
     assert again["rows"]["to_remove"] == 0, "the ledger knows that she is out"
+
+
+def test_a_list_that_stops_nobody_stops_the_export_and_rows_that_stop_nobody_are_named(
+    workspace: Path, add_demo: Callable[..., None], members: Members, run: Run
+) -> None:
+    add_demo()
+    with (workspace / "connector.yaml").open("a", encoding="utf-8") as config:
+        config.write("suppress:\n  - {from: left.csv, mapping: crm}\n")
+    unreadable = "email,phone\nmary(at)example.com,\nn/a,none\n"
+    (workspace / "left.csv").write_text(unreadable, encoding="utf-8")
+    refused = run("export", "segment", "people", "--json")
+    assert (refused.exit_code, refused.envelope["error"]["code"]) == (3, "suppress.unusable")
+    assert "2 of 2 rows of left.csv" in refused.envelope["error"]["message"]
+    assert "mary" not in refused.out + refused.err
+    (workspace / "left.csv").write_text(unreadable + "mary@example.com,\n", encoding="utf-8")
+    warning = "2 of 3 rows of left.csv hold no e-mail, phone or external id that can be read"
+    checked = run("check", "segment", "people", "--json").envelope["data"]["checks"]
+    assert [one["status"] for one in checked if warning in one["message"]] == ["warn"]
+    data = export(run, "people")
+    assert any(warning in said for said in data["warnings"])
+    assert held(members) == just(RENE, AIKO)
 
 
 def test_removing_takes_out_those_without_consent_too(
