@@ -93,9 +93,13 @@ def _run(job: Job) -> Report:
             _bury_dead_runs(job, run)
             report = carry_out(job)
     except KeyboardInterrupt:
+        job.tally.stop()
         status, code = "interrupted", "interrupted"
         raise
     except ConnectorError as error:
+        job.tally.stop()
+        if error.exit_code == 130 and job.tally.added:
+            error.hint = f"{job.tally.added:,} rows were acknowledged. {error.hint}"
         status = "interrupted" if error.exit_code == 130 else "refused" if error.exit_code in {4, 5, 8} else "failed"
         code = error.code
         if error.fault is not None and error.fault.code in ACCESS_CHANGED:

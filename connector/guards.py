@@ -6,7 +6,7 @@ damaged ledger keeps a run from doing is told here as well.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from connector.audiences.estimate import most_rows_to_replace
 from connector.errors import GuardError, SourceError
@@ -25,11 +25,11 @@ LEAST_COVERAGE = 0.05  # a key that hardly anyone had cannot fall much
 
 
 class PlannedStopError(GuardError):
-    """What a plan says when the export would be stopped; ``data`` is the whole plan."""
+    """What a plan says when the export would be stopped; ``report`` is the whole plan."""
 
-    def __init__(self, stop: GuardError, data: dict[str, Any]) -> None:
+    def __init__(self, stop: GuardError, report: Report) -> None:
         super().__init__(stop.message, code=stop.code, hint=stop.hint)
-        self.data = data
+        self.report = report
 
 
 def check_shrink(job: Job, *, members: int, leaving: int) -> None:
@@ -137,7 +137,7 @@ def tell_of_lost_rows(job: Job, ledger: Ledger) -> None:
 def refuse_guarded(job: Job, report: Report) -> None:
     """End a plan as its export would end, with the plan."""
     if job.stops:
-        raise PlannedStopError(job.stops[0], report.to_json())
+        raise PlannedStopError(job.stops[0], report)
 
 
 def _stop(job: Job, code: str, message: str, look: str = "Look at the source.") -> None:

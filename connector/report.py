@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from connector.errors import ConnectorError
 
@@ -26,6 +26,9 @@ class Cells:
     sent: int = 0
     blank: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
+
+
+NOT_REACHED: Final = "not_reached"  # only of a run that was stopped: read, and not yet prepared
 
 
 @dataclass(slots=True)
@@ -55,6 +58,10 @@ class Tally:
         self.skipped[reason] += rows.len()
         if self.rejects is not None:
             self.rejects.note(reason, rows, ids)
+
+    def stop(self) -> None:
+        """Give those a fate who were read when the run was stopped, and had none yet."""
+        self.skipped[NOT_REACHED] += max(0, self.read - self.eligible - self.skipped.total())
 
     def count_cells(self, rows: int, blanks: dict[str, int]) -> None:
         """Add ``rows`` rows to send, with so many blank cells of each key; why they are blank comes later."""
@@ -116,6 +123,10 @@ class Report:
         return self.tally.to_add - self.tally.added - self.tally.invalid
 
     @property
+    def _stopped(self) -> tuple[str, ...]:
+        return (NOT_REACHED,) if self.tally.skipped[NOT_REACHED] else ()
+
+    @property
     def exit_code(self) -> int:
         """0, or 7 when more was not accepted than ``max_invalid`` allows (rows left by ``--limit`` are no failure)."""
         lost = self.tally.invalid + (0 if self.limited or self.dry_run else self.left)
@@ -149,7 +160,7 @@ class Report:
             "profiles": {
                 "read": t.read,
                 "eligible": t.eligible,
-                "skipped": {reason: t.skipped.get(reason, 0) for reason in SKIPS},
+                "skipped": {reason: t.skipped[reason] for reason in (*SKIPS, *self._stopped)},
             },
             "rows": {
                 "extra": t.extra,

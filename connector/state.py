@@ -159,6 +159,12 @@ class State:
                     connection.rollback()
         except DBAPIError as error:
             kind = type(error.orig).__name__
+            if "readonly database" in str(error.orig) or "unable to open database" in str(error.orig):
+                raise ConfigError(
+                    f"the state database {self._engine.url.database} cannot be written",
+                    code="state.path",
+                    hint="Give the rights to it and its folder, or name another place with CONNECTOR_STATE.",
+                ) from None
             raise TransientError(
                 f"the state database ({self._engine.dialect.name}) did not answer: {kind}",
                 code="state.unavailable",

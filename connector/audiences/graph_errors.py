@@ -278,8 +278,8 @@ NO_CONNECTION: Final = Rule(
     "Check the network and HTTPS_PROXY, then run again.", retry="yes", times=5,
 )
 NOBODY_HERE: Final = Rule(
-    "graph.no_connection", TransientError, "Nothing answers at the address that CONNECTOR_GRAPH_URL names",
-    "Is the sandbox still running? Start it with: connector start sandbox", retry="yes", times=2,
+    "graph.no_connection", TransientError, "Meta cannot be reached: nothing answers at the address that CONNECTOR_GRAPH_URL names",
+    "Is the sandbox still running? connector start sandbox. Else check that variable and the network.", retry="yes", times=2,
 )
 CERTIFICATE: Final = Rule(
     "graph.certificate", ConfigError, "The server's certificate cannot be verified",

@@ -1,4 +1,4 @@
-"""Whom a ledger slice holds, in memory: sorted fingerprints, 32 bytes each, and who of them was met in the source.
+"""Whom a ledger slice holds, in memory: sorted fingerprints, 34 bytes each with what is known of them, and who of them was met in the source.
 
 Works on numbers only. Sees fingerprints, never attributes or digests.
 """

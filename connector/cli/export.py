@@ -15,6 +15,7 @@ from connector.cli.options import HERE, Json, MaxWait, Memory, To, Workspace, Ye
 from connector.config import Config, Mode
 from connector.errors import ConfigError, ConnectorError
 from connector.export import export_segment
+from connector.guards import PlannedStopError
 from connector.job import IN_FLIGHT, Options
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ export = typer.Typer(help="Send a segment to its destinations.", no_args_is_help
 plan = typer.Typer(help="Say what an export would do.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="The segment's name in connector.yaml.")]
+AnyMode = Annotated[Mode | None, typer.Option("--mode", help="Instead of the segment's own mode.")]
+Full = Annotated[bool, typer.Option("--full", help="Forget what is unchanged and send all.")]
+AllowShrink = Annotated[bool, typer.Option("--allow-shrink", help="Go on although a guard would stop.")]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Send at most this many rows.")]
 
 
@@ -33,11 +37,11 @@ Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Send at most 
 def export_it(
     name: Name,
     to: To = None,
-    mode: Annotated[Mode | None, typer.Option("--mode", help="Instead of the segment's own mode.")] = None,
+    mode: AnyMode = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Stop before anything is sent.")] = False,
     limit: Limit = None,
-    full: Annotated[bool, typer.Option("--full", help="Forget what is unchanged and send all.")] = False,
-    allow_shrink: Annotated[bool, typer.Option("--allow-shrink", help="Go on although a guard would stop.")] = False,
+    full: Full = False,
+    allow_shrink: AllowShrink = False,
     in_flight: Annotated[
         int, typer.Option("--in-flight", min=1, max=64, help="Requests under way at most; fewer when slow.")
     ] = IN_FLIGHT,
@@ -66,11 +70,21 @@ def export_it(
 
 
 @plan.command("segment", epilog="Example: connector plan segment loyal_customers")
-def plan_it(name: Name, to: To = None, limit: Limit = None, workspace: Workspace = HERE, as_json: Json = False) -> None:
+def plan_it(
+    name: Name,
+    to: To = None,
+    mode: AnyMode = None,
+    limit: Limit = None,
+    full: Full = False,
+    allow_shrink: AllowShrink = False,
+    workspace: Workspace = HERE,
+    as_json: Json = False,
+) -> None:
     """Prove access, read and count everything, and send nothing."""
 
     def work() -> Answer:
-        return run_exports(workspace, name, to, Options(dry_run=True, limit=limit), quiet=as_json)
+        options = Options(dry_run=True, mode=mode, limit=limit, full=full, allow_shrink=allow_shrink)
+        return run_exports(workspace, name, to, options, quiet=as_json)
 
     respond("plan segment", work, as_json=as_json)
 
@@ -88,9 +102,17 @@ def run_exports(workspace: Path, name: str, to: str | None, options: Options, *,
     with stop_on_signals() as options.stop, render.ProgressLine(quiet=quiet) as progress:
         options.on_progress, options.on_wait = progress, progress.wait
         if len(targets) == 1:
-            done = export_segment(config, name, to=targets[0], options=options)
-            return Answer(done.to_json(), render.report(done), done.exit_code)
+            return _only(config, name, targets[0], options)
         return _several([_one(config, name, target, options) for target in targets])
+
+
+def _only(config: Config, name: str, target: str, options: Options) -> Answer:
+    """Export to one destination; a plan that a guard would stop is shown with what the guard says."""
+    try:
+        done = export_segment(config, name, to=target, options=options)
+    except PlannedStopError as stop:
+        return Answer(stop.report.to_json(), render.report(stop.report), stop.exit_code, stop)
+    return Answer(done.to_json(), render.report(done), done.exit_code)
 
 
 def _one(config: Config, name: str, target: str, options: Options) -> tuple[str, Report | ConnectorError]:

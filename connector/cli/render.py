@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from types import TracebackType
 
     from rich.console import RenderableType
@@ -42,6 +42,7 @@ SKIP_WORDS = {
     "duplicate": "seen before in this segment",
     "bad_value": "with a value Meta would refuse",
     "source_changed": "changed while we read; left for the next run",
+    "not_reached": "not reached when the run was stopped",
 }
 
 
@@ -139,7 +140,7 @@ def report(done: Report) -> RenderableType:
         again = f" ({t.batches_retried} repeated)" if t.batches_retried else ""
         parts.append(f"{_some(t.batches_sent, 'request')}{again}, {_size(t.bytes_sent)}, {done.seconds:.1f} s{rate}")
     parts += [f"[yellow]warning[/] {escape(warning)}" for warning in _warnings(done)]
-    if t.batches_sent:
+    if t.added:
         parts.append(Text(
             "Meta matches these rows in the background: the audience's size shows within 24 hours, rounded below 1,000;"
             " below 100 matched people it cannot be used.", style="dim",
@@ -160,10 +161,10 @@ def _plan(done: Report) -> list[RenderableType]:
 
 
 def _fates(done: Report) -> RenderableType:
-    t = done.tally
     grid = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     grid.add_column(justify="right")
     grid.add_column()
+    t = done.tally
     grid.add_row(f"[bold]{t.read:,}[/]", "profiles read")
     for reason, count in t.skipped.items():
         if count:
@@ -171,19 +172,40 @@ def _fates(done: Report) -> RenderableType:
     grid.add_row(f"[bold]{t.eligible:,}[/]", "eligible")
     if t.extra:
         grid.add_row(f"+{t.extra:,}", "extra rows for further e-mails and phones")
-    if t.unchanged:
-        grid.add_row(f"−{t.unchanged:,}", "rows in the audience already, unchanged")
-    grid.add_row(f"[bold]{t.to_add:,}[/]", "rows to add")
-    if not done.dry_run:
-        grid.add_row(f"[bold green]{t.added:,}[/]", "added")
-        if t.invalid:
-            grid.add_row(f"[bold red]{t.invalid:,}[/]", "called invalid by Meta")
-        if done.left:
-            why = "left out by --limit" if done.limited else "not acknowledged; the next run sends them"
-            grid.add_row(f"[yellow]{done.left:,}[/]", why)
-    if t.to_remove:
-        grid.add_row(f"{t.removed:,}", f"of {t.to_remove:,} rows removed")
+    for figure, words in (*_added(done), *_removed(done)):
+        grid.add_row(figure, words)
     return Padding(grid, (0, 0, 0, 2), expand=False)
+
+
+def _added(done: Report) -> Iterator[tuple[str, str]]:
+    t = done.tally
+    if done.mode == "remove":
+        yield f"−{t.unchanged:,}", "rows of the segment, which are not to be in the audience"
+        return
+    if t.unchanged:
+        yield f"−{t.unchanged:,}", "rows in the audience already, unchanged"
+    yield f"[bold]{t.to_add:,}[/]", "rows to add"
+    if done.dry_run:
+        return
+    yield f"[bold green]{t.added:,}[/]", "added"
+    if t.invalid:
+        yield f"[bold red]{t.invalid:,}[/]", "called invalid by Meta"
+    if done.left:
+        yield f"[yellow]{done.left:,}[/]", _why_left(done, "the next run sends them")
+
+
+def _removed(done: Report) -> Iterator[tuple[str, str]]:
+    t = done.tally
+    if t.to_remove and done.dry_run:
+        yield f"[bold]{t.to_remove:,}[/]", "rows to take out"
+    elif t.to_remove:
+        yield f"{t.removed:,}", f"of {t.to_remove:,} rows removed"
+        if t.removed < t.to_remove:
+            yield f"[yellow]{t.to_remove - t.removed:,}[/]", _why_left(done, "the next run takes them out")
+
+
+def _why_left(done: Report, later: str) -> str:
+    return "left out by --limit" if done.limited else f"not acknowledged; {later}"
 
 
 def _cells(done: Report) -> RenderableType:

@@ -93,6 +93,9 @@ def test_no_thread_is_left_wherever_a_library_call_is_stopped(
     assert stopped.value.exit_code == 130
     assert time.monotonic() - began < WITHIN + 5  # reading and sending as far as they came
     assert set(threading.enumerate()) == before
+    for one in run("list", "runs", "--json").envelope["data"]["runs"]:  # none when it was stopped at the gate
+        counted = one["report"]["profiles"]
+        assert counted["read"] == counted["eligible"] + sum(counted["skipped"].values())
     goes_on(sandbox, run, everybody)
 
 

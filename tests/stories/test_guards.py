@@ -187,6 +187,20 @@ def test_it_stops_says_the_numbers_and_the_way_out_and_goes_on_when_told_to(
     assert {outcome for action, outcome, _ in lines if action == "guard"} == {"overridden"}
 
 
+def test_a_plan_that_a_guard_would_stop_is_shown_whole(start: Callable[..., Place]) -> None:
+    place = start()
+    place.write(first(100))
+    planned = place.run("plan", "segment", "people")
+    assert planned.exit_code == 8
+    assert "300  rows to take out" in planned.out
+    assert "an export would stop here" in planned.out
+    assert "300 of 400 profiles would leave" in planned.err
+    told = place.run("plan", "segment", "people", "--json").envelope
+    assert (told["error"]["code"], told["data"]["rows"]["to_remove"]) == ("guard.max_shrink", 300)
+    allowed = place.run("plan", "segment", "people", "--allow-shrink", "--json").envelope
+    assert (allowed["exit_code"], allowed["data"]["rows"]["to_remove"]) == (0, 300)
+
+
 def test_profiles_that_are_never_sent_say_nothing_of_coverage(start: Callable[..., Place]) -> None:
     """Each refresh reads them again: their count must not weigh the one new profile that has no phone."""
     place = start()
