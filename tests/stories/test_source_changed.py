@@ -126,8 +126,8 @@ def test_who_changed_while_others_were_taken_out_has_a_fate_as_well(
 ) -> None:
     """The file is another one from the moment that the first removal is on its way."""
     monkeypatch.setattr("connector.refresh.MOST_KEPT", 0)
-    monkeypatch.setattr("connector.job.LEAST_ROWS", 16)
-    monkeypatch.setattr("connector.job.MOST_ROWS", 16)
+    monkeypatch.setattr("connector.job.LEAST_ROWS", 4)  # narrow frames have twice as many, compared ones twice that
+    monkeypatch.setattr("connector.job.MOST_ROWS", 4)
     monkeypatch.setattr("connector.profiles.columnar.SLICE_ROWS", 16)
     monkeypatch.setattr("connector.audiences.duplicates.LOOK_UP_ROWS", 1)
     removals = []
