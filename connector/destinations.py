@@ -16,6 +16,7 @@ from connector.access.decision import admit
 from connector.access.gate import BEFORE_AUDIENCE, check_access
 from connector.access.token_store import drop_token
 from connector.audiences.audience import create_audience, delete_audience, find_audience, read_audience
+from connector.audiences.ledger_book import LedgerBook
 from connector.errors import AccessError, ConfigError, GuardError
 from connector.state import AuditEntry, Destination, State, actor_name, now
 
@@ -179,6 +180,11 @@ def _audience(graph: Graph, state: State, draft: Destination, wish: DestinationW
         made = find_audience(graph, draft.ad_account, title) or create_audience(
             graph, draft.ad_account, title, value_based=draft.value_based
         )
+    book = LedgerBook(state)
+    for slice_ in book.slices(
+        made.id
+    ):  # of another audience, which had this id on another server: nobody is in this one
+        book.drop(slice_, {part.part for part in slice_.parts})
     done = replace(draft, audience_id=made.id, audience_name=made.name, creating_title=None, created_at=now())
     state.update_destination(done)
     return done

@@ -340,7 +340,7 @@ def _engine(url: str, *, synchronous: str = "FULL") -> Engine:
 def _make_private(path: Path) -> None:
     """Make the SQLite file and its folder, readable by their owner only."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.parent.mkdir(exist_ok=True, mode=0o700)  # no more than that: a folder spelt wrong is not made
         if not path.exists():  # else it would look changed
             path.touch(mode=0o600)
     except OSError as error:

@@ -17,6 +17,11 @@ from connector.errors import ConfigError, GuardError
 from connector.forgetting import Certificate, Place, forget_person
 
 KINDS = {"email": "email", "phone": "phone", "external_id": "external-id"}
+_NOBODY = (
+    "There is no audience.",
+    "The one audience there is does not hold them.",
+    "None of the {} audiences holds them.",
+)
 WORDS = {"removed": "removed", "open": "open", "out_of_reach": "out of reach"}
 
 
@@ -99,7 +104,7 @@ def _shown(done: Certificate) -> Group:
         f"[bold]Certificate[/]  [dim]{done.at[:19]} UTC · {escape(done.by)}[/]",
         f"Asked for: {asked}. They are never sent again, in any mode.",
         "",
-        render.table(columns, rows, empty=f"None of the {done.audiences_searched} audiences holds them."),
+        render.table(columns, rows, empty=_NOBODY[min(done.audiences_searched, 2)].format(done.audiences_searched)),
     ]
     for place in done.places:
         if place.outcome != "removed":

@@ -251,10 +251,12 @@ def show_run(
             return _rejects(found, read_rejects(rejects_folder(config.root), found.id), limit)
         data = {**asdict(found), "batches": sent}
         facts = [(k, v) for k, v in asdict(found).items() if k != "report" and v is not None]
+        report = found.report or {}
+        groups = {group: dict(report.get(group, {})) for group in ("profiles", "rows", "batches")}
+        groups["skipped"] = groups["profiles"].pop("skipped", {})
         counts = [
-            (f"{group} {name}".replace("_", " "), f"{value:,}")
-            for group in ("profiles", "rows") for name, value in (found.report or {}).get(group, {}).items()
-            if isinstance(value, int)
+            (f"{group} {name}".replace("_", " "), f"{value:,}") for group, named in groups.items()
+            for name, value in named.items()
         ]  # fmt: skip
         return Answer(
             {"run": data},

@@ -28,6 +28,7 @@ from connector.cli import (
 from connector.cli.answer import fail
 from connector.errors import ConfigError
 
+NOUNS = (["export"], ["plan"], ["preview"])  # verbs whose only noun is easily left out
 VALUES = (["forget"], ["explain"])  # commands whose words may be somebody's data
 
 app = typer.Typer(
@@ -100,6 +101,8 @@ def _usage(wrong: typer.TyperException) -> int:
     message = wrong.format_message()
     if words[:1] in VALUES and message.startswith("Got unexpected extra argument"):
         message = "Got a word too many; it is not repeated here, for it may be somebody's data"
+    if words[-1:] in NOUNS and message.startswith("No such command"):
+        hint = f"Name what: connector {words[-1]} segment NAME. {hint}"
     error = ConfigError(message, code="usage", hint=hint)
     try:
         fail(" ".join(words), error, as_json="--json" in sys.argv)

@@ -6,6 +6,7 @@ import json
 import math
 import sys
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console, Group
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from types import TracebackType
 
-    from rich.console import RenderableType
+    from rich.console import ConsoleOptions, RenderableType, RenderResult
 
     from connector.audiences.pace import Wait
     from connector.errors import ConnectorError
@@ -35,6 +36,7 @@ WAIT_WORDS = {
     "retry": "Meta or the network failed; trying again",
 }
 WIDTH = 140  # columns where the output is no terminal: a file or a log wraps nothing
+PROSE = 24  # characters: a column with a longer cell may be folded
 SKIP_WORDS = {
     "no_identifier": "without the key identifier",
     "no_consent": "without consent",
@@ -56,7 +58,7 @@ def _err() -> Console:
 
 def text(what: RenderableType) -> None:
     """Print a result."""
-    _out().print(what)
+    _out().print(what, crop=False)
 
 
 def lines(rows: Iterable[str]) -> None:
@@ -107,14 +109,35 @@ def error(problem: ConnectorError) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> RenderableType:
-    """Lay out rows under small headings, or say that there are none."""
-    grid = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for column in columns:
-        grid.add_column(column, overflow="fold")
+    """Lay out rows under small headings, or say that there are none.
+
+    Only prose is folded: an id or a number in two lines cannot be copied, so a table may be wider than its terminal.
+    """
     listed = [[("" if cell is None else str(cell)) for cell in row] for row in rows]
+    if not listed:
+        return Text(empty, style="dim")
+    grid = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    least = 0
+    for column, cells in zip(columns, zip(*listed, strict=True), strict=True):
+        longest = max(len(column), *map(len, cells))
+        grid.add_column(column, overflow="fold", no_wrap=longest <= PROSE)
+        least += min(longest, PROSE) + 2
     for row in listed:
         grid.add_row(*map(escape, row))
-    return grid if listed else Text(empty, style="dim")
+    return _Whole(grid, least)
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """A table that has at least its ``least`` width, however narrow the terminal is."""
+
+    grid: Table
+    least: int
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if options.max_width < self.least:
+            self.grid.width = self.least
+        yield self.grid
 
 
 def report(done: Report) -> RenderableType:
@@ -230,7 +253,7 @@ def _warnings(done: Report) -> list[str]:
     if t.invalid and done.exit_code == 0:
         found.append(f"Meta called {t.invalid:,} rows invalid, fewer than guards.max_invalid allows.")
     found += [
-        f"`where` could not read {n:,} cells of {column}; their profiles were left out."
+        f"`where` could not read {_some(n, 'cell')} of {column}; their profiles were left out."
         for column, n in t.unparsable.items()
         if n
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tests.by_hand import digest_of, sha
-from tests.sandbox_control import script
+from tests.sandbox_control import reset, script
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -156,6 +156,26 @@ def test_an_audience_created_before_a_crash_is_found_again(
     add_demo()
     assert len([a for a in members() if a["name"] == "People"]) == 1
     assert run("export", "segment", "people").exit_code == 0
+
+
+def test_a_new_audience_is_empty_whatever_another_server_put_into_one_of_its_id(
+    workspace: Path,
+    sandbox: dict[str, Any],
+    add_demo: Callable[..., None],
+    members: Callable[[], list[dict[str, Any]]],
+    run: Callable[..., Any],
+) -> None:
+    """A sandbox that was started again gives its ids again."""
+    add_demo()
+    assert run("export", "segment", "people").exit_code == 0
+    reset(sandbox["base_url"])
+    assert run("remove", "destination", "demo", "--yes").exit_code == 0
+    add_demo()
+    done = run("export", "segment", "people", "--json")
+    assert done.exit_code == 0, done.out
+    assert (done.envelope["data"]["rows"]["unchanged"], done.envelope["data"]["rows"]["added"]) == (0, 3)
+    (audience,) = members()
+    assert (audience["members"], audience["digest"]) == (3, digest_of(BY_HAND))
 
 
 def test_no_profile_is_read_before_access_is_proved(
