@@ -34,6 +34,7 @@ _FAN: Final = 8  # runs of a size are merged when there are this many of them
 _SPARSE: Final = 10
 _WORD_BITS: Final = 6  # tell a bit of a 64-bit word
 _FIRST_BITS: Final = 16
+_MANY_BITS: Final = 27  # 16 MB: enough for thirteen million rows, so that none of them is marked twice
 _WIDE: Final = 24
 _MOST_BITS: Final = 31
 _ROW_BYTES: Final = 12
@@ -44,9 +45,10 @@ _AT_ONCE: Final = 1 << 16  # rows to mark at a time
 class DigestSet:
     """A set of identities. A false hit needs two that share 96 bits: 1 in 10^15 for ten million rows."""
 
-    def __init__(self) -> None:
+    def __init__(self, bits: int = _FIRST_BITS) -> None:
+        """Begin; the table of marks has ``2 ** bits`` bits at first."""
         self._runs: list[Run] = []
-        self._bits = _FIRST_BITS
+        self._bits = bits
         self._marks = _no_marks(self._bits)
 
     def __len__(self) -> int:
@@ -131,7 +133,7 @@ class DigestSet:
 
 
 class SpillingSet(DigestSet):
-    """A set that keeps little more than its marks in memory: 2 to 4 bytes a row, however many millions there are.
+    """A set that keeps little more than its marks in memory: 16 MB, and beyond 13 million rows 2 bytes a row.
 
     The rest lies in a file without a name, which is gone with the process. What stands there says nothing to anybody else:
     it is mixed with two secret numbers that only this process knows.
@@ -139,7 +141,7 @@ class SpillingSet(DigestSet):
 
     def __init__(self, most: int = 1 << 19) -> None:
         """Begin; ``most`` rows stay in memory before they are written out."""
-        super().__init__()
+        super().__init__(_MANY_BITS)
         self._most = most
         self._secrets = [np.uint64(secrets.randbits(64) | 1) for _ in range(2)]
         self._file: IO[bytes] | None = None

@@ -94,7 +94,7 @@ def test_a_wait_says_why_and_until_when(place: Path, sandbox: dict[str, Any], ru
     done = run("export", "segment", "people")
     assert done.exit_code == 0
     assert "Meta asks us to wait: going on at " in done.err
-    assert re.search(r" UTC, in [34] s", done.err)
+    assert re.search(r" UTC, in [345] s", done.err)  # its own back-off may be longer than the four that Meta names
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
