@@ -205,6 +205,14 @@ def test_a_wrong_word_on_the_command_line_names_the_help_that_fits(
     nothing_happened(sandbox, run)
 
 
+@pytest.mark.parametrize("words", [("forget",), ("explain", "email", "ada@example.com")])
+def test_a_word_too_many_may_be_somebodys_data_and_is_not_repeated(words: tuple[str, ...], ready: Path, run: Run):
+    told = run(*words, "zoe.secret@example.com")
+    assert told.exit_code == 2
+    assert "a word too many" in told.err
+    assert "zoe" not in told.out + told.err
+
+
 def test_a_broken_line_is_named_and_no_cell_of_it_is_shown(ready: Path, run: Run):
     people = ready / "people.csv"
     people.write_text(
