@@ -145,7 +145,7 @@ def _top(found: Found) -> str:
     given = f" `connector export segment` was given `{' '.join(found['flags'])}`." if found["flags"] else ""
     return f"""# Performance
 
-Written by `make bench`, which makes the profiles (fixed seed), runs everything below and writes this page; `make bench-quick` prints the short form in three minutes.
+Written by `make bench`, which makes the profiles (fixed seed), runs everything below (as installed: compiled once, not at every start) and writes this page; `make bench-quick` prints the short form in three minutes.
 
 Each export is a process of its own, `connector export segment … --json`, in mirror mode with its ledger, from a file to a [sink](sandbox.md) on the same machine that answers after {LATENCY_MS} ms. Seconds are wall time of the whole process, the start of Python and the access gate included. The sink counts rows and bytes by itself, and a run whose report says anything else is no result.{given} Several runs: median (least–most).
 

@@ -96,13 +96,12 @@ def _sha256(cell: pl.Expr) -> pl.Expr:
 
 
 def read_words(digests: pl.Series, words: int) -> NDArray[np.uint64]:
-    """Read the first digits of hex digests as numbers: a row of so many 64-bit words for each, zeros for a null.
+    """Read hex digests, or the same first part of each, as numbers: a row of 64-bit words, zeros for a null.
 
-    >>> read_words(pl.Series(["00000000000000ff" * 4, None]), 2).tolist()
+    >>> read_words(pl.Series(["00000000000000ff" * 2, None]), 2).tolist()
     [[255, 255], [0, 0]]
     """
-    digits = 16 * words
-    text = digests.str.head(digits).fill_null("0" * digits).str.join("").item() or ""
+    text = digests.fill_null("0" * 16 * words).str.join("").item() or ""
     return _BYTES.take(np.frombuffer(text.encode(), "<u2")).view(">u8").reshape(-1, words).astype(np.uint64)
 
 

@@ -93,9 +93,8 @@ class Reading:
 
     def fingerprinted(self, tally: Tally, members: Members | None = None) -> Iterator[_Read]:
         """Read, frame by frame and a little ahead: those who consent, who of ``members`` they are, and the others."""
-        segment = replace(
-            self.segment, frame_rows=2 * self.segment.frame_rows
-        )  # more fit than can be normalised at once
+        # More rows fit when they are only compared than when they are normalised.
+        segment = replace(self.segment, frame_rows=2 * self.segment.frame_rows)
 
         def consenting() -> Iterator[tuple[Candidates, pl.DataFrame]]:
             for chunk in ahead(segment.chunks()):

@@ -43,7 +43,7 @@ class Fingerprinter:
         parts = [part for column in self.columns for part in (unit, _as_text(frame, column))]
         text = pl.concat_str([pl.lit(self.prefix), *parts], ignore_nulls=True).alias("text")
         digests = frame.select(text).select(plh.col("text").chash.sha2_256()).to_series()
-        return Fingerprints(pl.from_numpy(read_words(digests, 2), ["high", "low"]))
+        return Fingerprints(pl.from_numpy(read_words(digests.str.head(32), 2), ["high", "low"]))
 
 
 def fingerprinter(mapping: Mapping, key: bytes, *, value_based: bool) -> Fingerprinter:

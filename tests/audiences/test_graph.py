@@ -208,6 +208,15 @@ def test_an_upload_that_may_have_been_carried_out_stays_received_though_the_last
     assert caught.value.fault.received
 
 
+def test_a_retry_whose_wait_would_go_beyond_what_the_run_may_wait_is_not_made(router: respx.Router) -> None:
+    clock = FakeTime()
+    route = router.get(url__startswith=URL).mock(side_effect=httpx.ConnectError)
+    with pytest.raises(TransientError) as caught:  # waits of 5, 10, 20 seconds
+        graph_on(router, pace=pace_on(clock, max_wait=15, rng=lambda: 1.0)).get("me")
+    assert caught.value.code == "graph.no_connection"
+    assert (route.call_count, sum(clock.slept)) == (3, 15)
+
+
 def test_the_wait_that_meta_names_replaces_ours_and_minutes_are_minutes(router: respx.Router) -> None:
     clock, told = FakeTime(), []
     usage = {"12": [{"type": "custom_audience", "call_count": 100, "estimated_time_to_regain_access": 19}]}
