@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from connector.audiences.ledger_rows import MASK_ORDER
 from connector.audiences.members import UNKNOWN, Wanted
 from connector.audiences.suppression import PersonSet
 from connector.hashing import Hashed, hash_columns
@@ -169,40 +168,28 @@ class _Comparison:
 
     def __init__(self, ledger: Ledger, barred: NDArray[np.bool_], resend: NDArray[np.bool_], tally: Tally) -> None:
         self.barred = barred
-        self._members = ledger.members
-        self._resend = resend
+        self._ledger = ledger
+        self._resend = resend | ~ledger.members.held
+        self._any_barred, self._any_resend = bool(barred.any()), bool(self._resend.any())
         self._tally = tally
-        self._unchanged = np.zeros(len(ledger.members), dtype=bool)
-        self._pending = np.zeros(len(ledger.members), dtype=bool)
-        self._keys = np.zeros(len(MASK_ORDER), dtype=np.int64)
         self._prints: list[Fingerprints] = []
         self._waiting: list[_Packed] | None = []
         self._size = 0
 
     def compare(self, read: _Read, mapping: Mapping) -> None:
-        """Count who is unchanged, suppressed or repeated, and let the rest wait."""
-        members, tally, some, numbers = self._members, self._tally, read.some, read.numbers
+        """Count who is suppressed or repeated and let candidates wait; the rest is met in the ledger, and counted at the end."""
+        some, numbers = read.some, read.numbers
         known = numbers != UNKNOWN
-        out = np.zeros(len(numbers), dtype=bool)
-        out[known] = self.barred[numbers[known]]
-        again = members.meet(np.where(out, UNKNOWN, numbers))
-        candidate = ~known
-        candidate[known] = self._resend[numbers[known]] | ~members.held[numbers[known]]
-        candidate &= ~out & ~again & ~read.nameless
+        out = known & self.barred[numbers] if self._any_barred else np.zeros_like(known)
+        again = self._ledger.members.meet(np.where(out, UNKNOWN, numbers))
+        candidate = known & self._resend[numbers] if self._any_resend else np.zeros_like(known)
+        candidate |= ~known & ~read.nameless
+        candidate &= ~out & ~again
         ids = external_ids(some.frame, mapping)
         for reason, which in (("no_identifier", read.nameless), ("suppressed", out), ("duplicate", again)):
             if which.any():
                 left_out = pl.Series(which)
-                tally.skip(reason, some.numbers.filter(left_out), None if ids is None else ids.filter(left_out))
-        same = numbers[known & ~out & ~again & ~candidate]
-        rows = int(members.rows[same].sum(dtype=np.int64))
-        tally.eligible += len(same)
-        tally.extra += rows - len(same)
-        tally.unchanged += rows
-        masks = members.mask[same]
-        self._keys += [int(np.count_nonzero(masks & np.uint32(1 << bit))) for bit in range(len(MASK_ORDER))]
-        self._unchanged[same] = True
-        self._pending[numbers[known & candidate]] = True
+                self._tally.skip(reason, some.numbers.filter(left_out), None if ids is None else ids.filter(left_out))
         if candidate.any():
             kept = pl.Series(candidate)
             self._wait(_chosen(some, kept), Fingerprints(read.prints.filter(kept)))
@@ -216,7 +203,14 @@ class _Comparison:
                 self._waiting = None
 
     def stock(self, gone: NDArray[np.int64], reading: Reading) -> Stock:
-        """End the comparison."""
+        """End the comparison: count who is unchanged."""
+        members, tally = self._ledger.members, self._tally
+        unchanged, pending = members.met & ~self._resend, members.met & self._resend
+        numbers = np.flatnonzero(unchanged).astype(np.uint32)
+        rows = int(members.rows[unchanged].sum(dtype=np.int64))
+        tally.eligible += len(numbers)
+        tally.extra += rows - len(numbers)
+        tally.unchanged += rows
         count = sum(prints.height for prints in self._prints)
         waiting = self._waiting
         if waiting is None:
@@ -224,8 +218,7 @@ class _Comparison:
             again = lambda tally: _gathered(_read_again(reading, wanted, tally))  # noqa: E731
         else:
             again = lambda _: _gathered(packed.unpacked() for packed in waiting)  # noqa: E731
-        keys = dict(zip(MASK_ORDER, self._keys.tolist(), strict=True))
-        return Stock(gone, np.flatnonzero(self._unchanged).astype(np.uint32), self._pending, count, again, keys)
+        return Stock(gone, numbers, pending, count, again, self._ledger.count_keys(unchanged))
 
 
 def _note_withdrawn(withdrawn: PersonSet, mapping: Mapping, refusing: pl.DataFrame) -> None:

@@ -90,11 +90,15 @@ class Ledger:
         """Tell who counts as in the audience: everybody but those whose removal was begun."""
         return ~self.members.leaving
 
+    def count_keys(self, chosen: NDArray[np.bool_]) -> dict[str, int]:
+        """Count how many of the chosen members have each key."""
+        return dict(zip(MASK_ORDER, self.members.count_bits(chosen, len(MASK_ORDER)), strict=True))
+
     def coverage(self) -> dict[str, float]:
         """Give the share of those in the audience that have each key."""
-        masks = self.members.mask[self.present]
-        counts = {code: int(np.count_nonzero(masks & np.uint32(1 << bit))) for bit, code in enumerate(MASK_ORDER)}
-        return {code: count / len(masks) for code, count in counts.items()} if len(masks) else {}
+        present = self.present
+        total = int(present.sum())
+        return {code: count / total for code, count in self.count_keys(present).items()} if total else {}
 
     def intend(self, rows: pl.DataFrame) -> int:
         """Enter rows that are about to be sent, in that order; returns the part's number. Durable when it returns."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 UNKNOWN: Final = -1
 LOADED: Final = ("high", "low", "rows", "sent", "mask")
+_AT_ONCE: Final = 1 << 20  # members to count
 
 Kind = Literal["rows", "leaving", "gone", "lost"]
 
@@ -66,17 +67,24 @@ class Members:
 
     def meet(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Mark the members as met; true for those that were met before, in an earlier frame or earlier in this one."""
-        known = np.flatnonzero(numbers != UNKNOWN)
+        known = numbers != UNKNOWN
         mine = numbers[known]
-        again = np.zeros(len(numbers), dtype=bool)
-        again[known] = self.met[mine]
-        in_order = np.sort(mine)
-        if (in_order[1:] == in_order[:-1]).any():  # hardly ever within one frame
+        again: NDArray[np.bool_] = known & self.met[numbers] if len(self) else known
+        if pl.Series(mine).n_unique() < len(mine):  # hardly ever within one frame
             later = np.ones(len(mine), dtype=bool)
             later[np.unique(mine, return_index=True)[1]] = False
-            again[known[later]] = True
+            again[known] |= later
         self.met[mine] = True
         return again
+
+    def count_bits(self, chosen: NDArray[np.bool_], bits: int) -> list[int]:
+        """Count for each of the first ``bits`` bits of ``mask`` how many of the chosen members have it."""
+        counts = np.zeros(1 << bits, dtype=np.int64)
+        for start in range(0, len(self), _AT_ONCE):
+            here = slice(start, start + _AT_ONCE)
+            counts += np.bincount(self.mask[here][chosen[here]], minlength=len(counts))
+        masks = np.arange(len(counts))
+        return [int(counts[masks >> bit & 1 == 1].sum()) for bit in range(bits)]
 
 
 class Wanted:
