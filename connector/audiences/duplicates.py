@@ -13,9 +13,7 @@ import numpy as np
 import polars as pl
 
 from connector.audiences.digest_set import DigestSet, SpillingSet, identify, only, split
-from connector.audiences.ledger import READERS
 from connector.audiences.ledger_rows import cells_names
-from connector.in_order import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -84,13 +82,13 @@ class Unchanged:
         self._take_in(wanted)
 
     def _take_in(self, wanted: dict[str, DigestSet] | None) -> None:
-        def chosen(frame: pl.DataFrame) -> list[tuple[Literal["cells", "ids"], Keys]]:
+        def chosen(frame: pl.DataFrame, mine: NDArray[np.bool_]) -> list[tuple[Literal["cells", "ids"], Keys]]:
             held = _of_ledger(frame)
             if wanted is None:
-                return list(held)
-            return [(what, only(keys, wanted[what].find(keys))) for what, keys in held if what in wanted]
+                return [(what, only(keys, mine)) for what, keys in held]
+            return [(what, only(keys, wanted[what].find(keys) & mine)) for what, keys in held if what in wanted]
 
-        for found in in_order(chosen, self._ledger.details(self._numbers, _KEPT), workers=READERS):
+        for found in self._ledger.look_through(self._numbers, _KEPT, chosen):
             for what, keys in found:
                 self._known[what].put(keys)
 

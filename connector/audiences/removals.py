@@ -13,11 +13,9 @@ import numpy as np
 import polars as pl
 
 from connector.audiences.digest_set import DigestSet, identify, only, split
-from connector.audiences.ledger import READERS
 from connector.audiences.ledger_rows import MASK_ORDER, SEVERAL, hex_digests, kept_codes, rest_of
 from connector.audiences.packing import keys_of_digests, keys_of_words, word_names
 from connector.hashing import Hashed
-from connector.in_order import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -48,14 +46,16 @@ class Leavers:
     def __init__(self, ledger: Ledger, numbers: NDArray[np.int64]) -> None:
         self.ledger = ledger
         self.numbers = numbers
-        self._frames = list(ledger.details(numbers)) if len(numbers) <= _MOST_REMEMBERED else None
+        self._remembered: pl.DataFrame | None = None
+        if 0 < len(numbers) <= _MOST_REMEMBERED:  # a few of each part: together they are looked through in one go
+            self._remembered = pl.concat(ledger.details(numbers), how="diagonal")
 
     def __len__(self) -> int:
         return len(self.numbers)
 
     def frames(self) -> Iterator[pl.DataFrame]:
-        """Give their ledger rows, part by part."""
-        yield from self.ledger.details(self.numbers) if self._frames is None else self._frames
+        """Give their ledger rows: part by part, or all at once."""
+        yield from self.ledger.details(self.numbers) if self._remembered is None else (self._remembered,)
 
 
 class Staying:
@@ -74,14 +74,14 @@ class Staying:
     def keep_members(self, ledger: Ledger, numbers: NDArray[np.int64]) -> None:
         """Let what these members hold stay."""
         if any(len(self._asked[code]) for code in (*STRONG, REST)):
-            for found in in_order(self._asked_of, ledger.details(numbers, _KEPT), workers=READERS):
+            for found in ledger.look_through(numbers, _KEPT, self._asked_of):
                 for code, keys in found:
                     self._kept[code].put(keys)
 
-    def _asked_of(self, frame: pl.DataFrame) -> list[tuple[str, Keys]]:
-        """Give what ledger rows hold of what the leavers hold."""
+    def _asked_of(self, frame: pl.DataFrame, staying: NDArray[np.bool_]) -> list[tuple[str, Keys]]:
+        """Give what those who stay, of some ledger rows, hold of what the leavers hold."""
         held = [*_strong_keys(frame), (REST, _rest_keys(frame["rest"]))]
-        return [(code, only(keys, self._asked[code].find(keys))) for code, keys in held]
+        return [(code, only(keys, self._asked[code].find(keys) & staying)) for code, keys in held]
 
     def keep_rows(self, hashed: Hashed) -> None:
         """Let what these rows, about to be added, hold stay: it is just added again."""

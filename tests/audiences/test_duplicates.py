@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import polars as pl
@@ -17,6 +17,7 @@ from connector.hashing import Hashed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+T = TypeVar("T")
 Row = tuple[int, str | None, str | None, str]
 
 
@@ -130,11 +131,12 @@ def test_whoever_asks_while_another_looks_through_the_ledger_waits_for_what_is_f
     keys = split(identify(pl.DataFrame({"n": ["4711", "4712"]}), ["n"]))
 
     class Slow:
-        def details(self, *_: object) -> Iterator[pl.DataFrame]:
+        def look_through(self, _: object, __: object, look: Callable[..., T]) -> Iterator[T]:
             begun.set()
             assert go_on.wait(30)
             second = pl.Series(keys[1]).cast(pl.UInt64)
-            yield pl.DataFrame({"cells_high": keys[0], "cells_low": second, "external_id": ["a", None]})
+            rows = pl.DataFrame({"cells_high": keys[0], "cells_low": second, "external_id": ["a", None]})
+            yield look(rows, np.ones(2, dtype=bool))
 
     unchanged = Unchanged(Slow(), np.arange(2, dtype=np.uint32))  # type: ignore[arg-type]
     found: list[np.ndarray] = []

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 import pytest
 
 from connector.audiences.ledger import Ledger, Tidiness, open_ledger, open_ledgers, segments_in
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    import polars as pl
 
 KEY, OTHER_KEY = bytes(32), b"\x01" * 32
 LOW = Tidiness(waste=0.2, least_waste=1, parts=5, rows=4)
@@ -183,6 +183,20 @@ def test_what_was_erased_lies_in_no_file(quick_place: Place) -> None:
     ledger.erase(numbers(ledger, people(2)))
     assert not any(word in path.read_bytes() for path in quick_place.files for word in words)
     assert standing(quick_place.open()) == {"id1": "held", "id3": "held"}
+
+
+def test_a_slice_is_looked_through_for_the_members_that_are_meant_and_no_others(place: Place) -> None:
+    ledger = place.open()
+    for some in (people(1, 2, 3), people(4, 5), people(6)):
+        add(ledger, some)
+    ledger = place.open()
+
+    def look(frame: pl.DataFrame, mine: np.ndarray) -> tuple[list[str], list[str]]:
+        return frame["external_id"].to_list(), frame.filter(pl.Series(mine))["external_id"].to_list()
+
+    found = list(ledger.look_through(numbers(ledger, people(2, 6, 3)), ("external_id",), look))
+    assert found == [(["id1", "id2", "id3"], ["id2", "id3"]), (["id6"], ["id6"])]
+    assert not list(ledger.look_through(np.zeros(0, dtype=np.int64), ("external_id",), look))
 
 
 def test_a_slice_is_written_anew_when_much_of_it_is_waste(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
