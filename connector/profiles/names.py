@@ -31,13 +31,28 @@ def has_letter(value: pl.Expr) -> pl.Expr:
 
 # What RFC 5322 calls an atom, and beyond ASCII whatever RFC 6531 lets through except spaces and quotes. ``mailto:``,
 # ``Name <a@b.c>``, quotes and lists of addresses fail on characters that stand in neither class.
-_ATOM = r"[a-z0-9!#$%&'*+/=?^_`{|}~\-[\P{ASCII}--\p{Z}\p{C}\p{Pi}\p{Ps}\p{Pe}]]+"
-_LABEL_EDGE = r"[a-z0-9[\P{ASCII}--\p{Z}\p{C}\p{P}]]"
-_LABEL = rf"{_LABEL_EDGE}(?:[\-]*{_LABEL_EDGE})*"
-ADDRESS = rf"^{_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+{_LABEL}$"
+_ATOM = r"a-z0-9!#$%&'*+/=?^_`{|}~\-"
+_EDGE = "a-z0-9"  # of a domain's label
+
+
+def _address(atom: str, edge: str) -> str:
+    label = rf"[{edge}](?:[\-]*[{edge}])*"
+    return rf"^[{atom}]+(?:\.[{atom}]+)*@(?:{label}\.)+{label}$"
+
+
+ADDRESS = _address(_ATOM + r"[\P{ASCII}--\p{Z}\p{C}\p{Pi}\p{Ps}\p{Pe}]", _EDGE + r"[\P{ASCII}--\p{Z}\p{C}\p{P}]")
+_ASCII_ADDRESS = _address(_ATOM, _EDGE)
 _NUMBER_AT_END = r"\.[0-9]+$"
 
 
 def is_address(value: pl.Expr) -> pl.Expr:
     """Say whether a cleaned cell is exactly one ``local@domain.tld``."""
     return value.str.contains(ADDRESS) & ~value.str.contains(_NUMBER_AT_END)
+
+
+def is_ascii_address(value: pl.Expr) -> pl.Expr:
+    """Say whether a trimmed, lower-cased cell is such an address, and printable ASCII: cleaning would leave it as it is.
+
+    Only ``K`` (the Kelvin sign) becomes ASCII by lower-casing, and composing makes a K of it as well.
+    """
+    return value.str.contains(_ASCII_ADDRESS) & ~value.str.contains(_NUMBER_AT_END)

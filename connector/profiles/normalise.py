@@ -24,6 +24,8 @@ from connector.profiles.rules import Rule, Settings, rule_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from connector.profiles.rules import Accepts
+
 __all__ = ["Normaliser", "Settings", "normalise", "reasons"]
 
 _CELL, _CLEANED, _VALUE = "cell", "cleaned", "value"
@@ -65,7 +67,7 @@ class Normaliser:
         if rule.few:
             key = [_CELL, COUNTRY] if code in READ_IN_A_COUNTRY else [_CELL]
             return self._memo(code, lambda different: _worked_out(different, rule)).of(cells.select(key))
-        values = _worked_out(cells, rule)
+        values = _worked_out(cells, rule) if rule.settles is None else _settled(cells, rule, rule.settles)
         if code == "LOOKALIKE_VALUE" and self.settings.blank_value_is_zero:
             blank = prepare(cells, rule).select(is_silent(pl.col(_CLEANED), rule)).to_series()
             return values.zip_with(~blank, pl.Series(["0"]))
@@ -116,6 +118,13 @@ def _once_each(cells: pl.DataFrame, key: list[str], work: Callable[[pl.DataFrame
     distinct = cells.unique(key)
     worked = distinct.select(*key, work(distinct).alias(_VALUE))
     return cells.join(worked, on=key, how="left", nulls_equal=True, maintain_order="left")[_VALUE]
+
+
+def _settled(cells: pl.DataFrame, rule: Rule, settles: Accepts) -> pl.Series:
+    """Work out those cells that the plain steps do not settle."""
+    values = _one_by_one(cells, _plain(rule.first))
+    left = ~values.to_frame(_VALUE).select(settles(pl.col(_VALUE)).fill_null(value=False)).to_series()
+    return values.scatter(left.arg_true(), _worked_out(cells.filter(left), rule)) if left.any() else values
 
 
 def _worked_out(cells: pl.DataFrame, rule: Rule) -> pl.Series:
@@ -171,7 +180,7 @@ def _left_over(value: pl.Expr, rule: Rule, *, digests: bool = True) -> pl.Expr:
 
 def take(cells: pl.DataFrame, steps: Sequence[Step]) -> pl.Series:
     """Take steps on the column ``cell``; printable ASCII skips those that cannot change it, most of the work."""
-    plain_steps = [step for step in steps if not step.beyond_ascii]
+    plain_steps = _plain(steps)
     taken = _one_by_one(cells, plain_steps)
     if len(plain_steps) == len(steps):
         return taken
@@ -179,6 +188,10 @@ def take(cells: pl.DataFrame, steps: Sequence[Step]) -> pl.Series:
     if not beyond.any():
         return taken
     return taken.scatter(beyond.arg_true(), _one_by_one(cells.filter(beyond), steps))
+
+
+def _plain(steps: Sequence[Step]) -> list[Step]:
+    return [step for step in steps if not step.beyond_ascii]
 
 
 def _one_by_one(cells: pl.DataFrame, steps: Sequence[Step]) -> pl.Series:

@@ -57,6 +57,8 @@ class Rule:
             too (a birth date cannot be split any more), or is text like any other (keys that are not hashed).
         not_blank: Blank words that mean something to this key.
         few: Whether a column often holds few distinct values, so that each is worked out once.
+        settles: A boolean expression over a cell after those of the ``first`` steps that change printable ASCII: true where
+            the others, ``then`` and all checks would leave it as it is. It saves most of the work where most cells are so.
     """
 
     first: tuple[Step, ...]
@@ -66,6 +68,7 @@ class Rule:
     digests: Literal["pass", "refuse", "ignore"] = "pass"
     not_blank: tuple[str, ...] = ()
     few: bool = False
+    settles: Accepts | None = None
 
 
 def _always(reason: str) -> Reason:
@@ -163,7 +166,7 @@ def _number_rule(first: int, last: int, width: int) -> Rule:
 
 
 _FIXED_RULES = {
-    "EMAIL": Rule(CLEAN, (), names.is_address, _always("not_an_email")),
+    "EMAIL": Rule(CLEAN, (), names.is_address, _always("not_an_email"), settles=names.is_ascii_address),
     "FN": Rule(CLEAN, names.NAME, names.has_letter, _always("no_letter"), few=True),
     "LN": Rule(CLEAN, names.NAME, names.has_letter, _always("no_letter"), few=True),
     "FI": Rule(CLEAN, names.INITIAL, lambda v: v.is_not_null(), _always("no_letter"), few=True),

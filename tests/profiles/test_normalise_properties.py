@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from connector.hashing import hash_columns
 from connector.profiles import cleaning
 from connector.profiles.match_keys import MATCH_KEYS, PLAIN, WIRE_ORDER
-from connector.profiles.normalise import normalise, reasons
+from connector.profiles.normalise import _settled, _worked_out, normalise, reasons
+from connector.profiles.places import COUNTRY
 from connector.profiles.rules import Settings, rule_of
 from connector.profiles.steps import explain_many
 
@@ -149,3 +150,31 @@ def test_an_empty_frame_gives_an_empty_frame():
     assert values.height == 0
     assert values.columns == [code for code in WIRE_ORDER if code != "PHONE"]
     assert reasons(raw, values, RULES).shape == values.shape
+
+
+_ADDRESSES = st.lists(
+    st.sampled_from([*"aZk09.-_@ \t\x00\x7f", "K", "İ", "ſ", "é", "e\u0301", "\u200b", "\u00a0", "＠", "@x.", ".co", "a@b.co", "7.8"]),
+    min_size=1,
+    max_size=9,
+).map("".join)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=60)
+@given(cells=st.lists(_ADDRESSES | CELLS, min_size=20, max_size=40))
+def test_what_plain_steps_settle_is_what_all_steps_and_checks_make_of_it(cells: list[str | None]):
+    rule = rule_of("EMAIL", RULES)
+    assert rule.settles is not None
+    frame = pl.DataFrame({"cell": cells, COUNTRY: None}, schema={"cell": pl.String, COUNTRY: pl.String})
+    assert _settled(frame, rule, rule.settles).to_list() == _worked_out(frame, rule).to_list()
+
+
+def test_plain_steps_settle_an_address_and_leave_the_rest_to_the_rule():
+    cells = [" Ada@X.example", "ada@x.example\t", "ada@\u200bx.example", "K@x.example", "ada@x.7", "ada", None]
+    rule = rule_of("EMAIL", RULES)
+    plain = pl.DataFrame(
+        {"value": ["ada@x.example", "ada@x.example\t", "ada@\u200bx.example", "k@x.example", "ada@x.7", "ada", None]}
+    )
+    settled = plain.select(rule.settles(pl.col("value"))).to_series().to_list()
+    assert settled == [True, False, False, True, False, False, None]
+    values, _ = run("EMAIL", cells, [None] * len(cells))
+    assert values["EMAIL"].to_list() == ["ada@x.example"] * 3 + ["k@x.example", None, None, None]
