@@ -108,7 +108,8 @@ class Reading:
             numbers = NOBODY if members is None else members.find(prints)
             nameless = numbers == UNKNOWN
             if nameless.any():
-                nameless &= self.segment.mapping.without_identifier(some.frame).to_numpy()
+                strangers = some.frame.filter(pl.Series(nameless))
+                nameless[nameless] = self.segment.mapping.without_identifier(strangers).to_numpy()
             return _Read(some, prints, refusing, numbers, nameless)
 
         return in_order(fingerprint, consenting(), workers=self.workers)

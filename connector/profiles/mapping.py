@@ -150,7 +150,7 @@ class Mapping:
         texts = () if attribute is None or attribute.value is not None else attribute.columns
         if not texts or any(frame.schema[column] != pl.String for column in texts):
             return pl.repeat(False, frame.height, eager=True, dtype=pl.Boolean)
-        nothing = [pl.col(column).fill_null("").str.strip_chars() == "" for column in texts]
+        nothing = [(pl.col(column).str.strip_chars() == "").fill_null(value=True) for column in texts]
         return frame.select(pl.all_horizontal(nothing).alias("nothing")).to_series()
 
     def external_ids(self, frame: pl.DataFrame, normaliser: Normaliser) -> pl.Series | None:
