@@ -108,7 +108,7 @@ def cli() -> str:
         rows = [
             (f"`{name.strip()}`", _sentence(meaning))
             for name, meaning in (p.get_help_record(context) for p in command.get_params(context))
-            if name.strip() != "--help"
+            if not name.endswith("--help")
         ]
         example = (command.epilog or "").removeprefix("Example: ")
         parts += [
@@ -364,7 +364,7 @@ def demo_report() -> str:
 
 def data_terms() -> str:
     """Quote the data terms."""
-    return DATA_TERMS.replace("\n   ", " ").strip()
+    return DATA_TERMS.strip()
 
 
 def envelope(line: str) -> str:

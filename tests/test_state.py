@@ -47,6 +47,16 @@ def test_a_database_of_a_newer_connector_is_refused_by_name(state_url: str) -> N
     assert refused.value.code == "state.newer"
 
 
+def test_a_database_that_cannot_be_written_is_a_setting_to_put_right_and_no_reason_to_try_again(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    State.open(f"sqlite:///{path}").close()
+    engine = sa.create_engine(f"sqlite:///file:{path}?mode=ro&uri=true")  # rights would not stop whoever is root
+    with State(engine, engine) as state, pytest.raises(ConfigError, match="cannot be written") as refused:
+        state.add_destination(Destination("demo", "act_1"))
+    assert refused.value.code == "state.path"
+    assert "CONNECTOR_STATE" in (refused.value.hint or "")
+
+
 def test_a_destination_is_kept_changed_and_removed(state_url: str) -> None:
     with State.open(state_url) as state:
         added = state.add_destination(Destination("demo", "act_1", audience_id="2", value_based=True))

@@ -100,7 +100,10 @@ def _config(workspace: Path) -> tuple[Config | None, Part]:
     ]
     if found is not None and not problems:
         kept = f"{_counted(len(segments), 'segment')}, {_counted(len(mappings), 'mapping')}"
-        fine = [f"{MARKS['ok']} connector.yaml and everything it names is right: {kept}"]
+        fine = [
+            f"{MARKS['ok']} connector.yaml and everything it names is right: {kept}",
+            "  No source was opened: `connector check segment NAME` reads one.",
+        ]
         return found, Part(data, Group(*fine, *unset))
     return found, Part(data, Group(*_listed(problems), *unset), tuple(problems))
 

@@ -37,6 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     add_completion=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Segments of customer profiles as Meta Custom Audiences: normalised and hashed here, proved, accounted for.",
 )
 app.command("demo", epilog="Example: connector demo")(demo.demo)

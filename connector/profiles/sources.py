@@ -26,6 +26,7 @@ DELIMITED: Final = (".csv", ".tsv", ".tab", ".txt", ".psv")
 JSON_LINES: Final = (".ndjson", ".jsonl", ".json")
 PARQUET: Final = (".parquet", ".pq")
 ARROW: Final = (".arrow", ".ipc", ".feather")
+SPREADSHEETS: Final = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
 
 FRAME_ROWS: Final = 65_536
 
@@ -91,10 +92,12 @@ def _reader(file: File, spec: TableFile) -> DelimitedFile | JsonLinesFile | Colu
         return JsonLinesFile(file, spec)
     if file.suffix in PARQUET + ARROW and not file.compressed:
         return ColumnarFile(file, parquet=file.suffix in PARQUET, null=spec.null)
+    known = f"It reads {', '.join((*DELIMITED, *JSON_LINES, *PARQUET, *ARROW))}, and text with {', '.join(COMPRESSED_SUFFIXES)}."
+    spreadsheet = " Save it as CSV (UTF-8), with ids and phone numbers as text: a spreadsheet shortens long numbers."
     raise ConfigError(
         f'{file.name}: connector does not know the format "{file.suffix}"',
         code="config.format",
-        hint=f"It reads {', '.join((*DELIMITED, *JSON_LINES, *PARQUET, *ARROW))}, and text with {', '.join(COMPRESSED_SUFFIXES)}.",
+        hint=known + (spreadsheet if file.suffix in SPREADSHEETS else ""),
     )
 
 

@@ -40,7 +40,9 @@ def add_destination(run: Run, sandbox: dict[str, Any], name: str = "demo", *more
 def test_a_right_workspace_is_said_to_be_right(workspace: Path, run: Run):
     done = run("check", "config")
     assert done.exit_code == 0
-    assert done.out == "✓ connector.yaml and everything it names is right: 1 segment, 1 mapping\n"
+    first, second = done.out.splitlines()
+    assert first == "✓ connector.yaml and everything it names is right: 1 segment, 1 mapping"
+    assert second.strip() == "No source was opened: `connector check segment NAME` reads one."
 
 
 def test_every_mistake_is_listed_not_only_the_first(workspace: Path, run: Run):

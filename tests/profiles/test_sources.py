@@ -154,6 +154,7 @@ def test_a_format_that_is_not_known_is_a_config_error(tmp_path: Path, name: str)
     with pytest.raises(ConfigError) as caught:
         open_source(TableFile(f"{tmp_path}/{name}"))
     assert caught.value.code == "config.format"
+    assert ("Save it as CSV" in (caught.value.hint or "")) == name.endswith(".xlsx")
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "arrow"])
