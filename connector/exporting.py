@@ -17,7 +17,7 @@ from connector.job import Meter
 from connector.preparation import prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from contextlib import ExitStack
 
     import numpy as np
@@ -67,7 +67,7 @@ class Export:
             self._barred[id(ledger)] = self.reading.barred(ledger)
         return self._barred[id(ledger)]
 
-    def prepared(self, stock: Stock, tally: Tally) -> Iterator[Prepared]:
+    def prepared(self, stock: Stock, tally: Tally) -> Generator[Prepared]:
         """Prepare the candidates, a frame ahead; members that stay count as seen."""
         if self._unchanged is None:
             self._unchanged = Unchanged(self.ledger, stock.unchanged)
@@ -77,9 +77,12 @@ class Export:
         )  # fmt: skip
         taking = ahead(preparing)
         self.at_end.callback(taking.close)  # not only when nothing holds an error's frames any more
-        for some in taking:
-            self.job.tell("reading")
-            yield some
+        try:
+            for some in taking:
+                self.job.tell("reading")
+                yield some
+        finally:
+            taking.close()
 
     def candidates(self, stock: Stock, tally: Tally) -> Iterator[Candidates]:
         """Give the candidates, and stop between two frames when asked to."""

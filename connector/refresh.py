@@ -7,7 +7,7 @@ must not be there. ``replace``: the whole audience at once. ``remove``: take the
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -102,8 +102,10 @@ def _refresh(export: Export) -> None:
         stock.gone, mirror = stock.gone[:0], False
     ahead = Tally()
     plan, returning = plan_take_out(export, stock, stock.gone, kept, ahead)
-    leaving = ledger.present[np.setdiff1d(stock.gone, returning)]
-    check_shrink(job, members=int(ledger.present.sum()), leaving=int(leaving.sum()))
+    present = ledger.present
+    stays = np.ones(len(present), dtype=bool)
+    stays[stock.gone], stays[returning] = False, True
+    check_shrink(job, members=int(present.sum()), leaving=int((present & ~stays).sum()))
     check_coverage(job, ledger, stock, export.schema, ahead if ahead.to_add else seen)
     take_out(export, plan)
     _add(export, _noting(export, stock, prepared))
@@ -146,6 +148,9 @@ def _guarded(export: Export, stock: Stock) -> tuple[list[Prepared] | Iterator[Pr
 
     Also counts what is held, and what was left out for it: the export's own tally goes on in the thread that reads ahead.
     """
+    sample = _sample(export, stock) if (stock.candidates or 0) > 2 * MOST_KEPT else None
+    if sample is not None:
+        return export.prepared(stock, export.job.tally), sample
     tally, least = export.job.tally, export.job.config.workspace.guards.min_profiles
     eligible, skipped = tally.eligible, tally.skipped.total()
     prepared = export.prepared(stock, tally)
@@ -165,6 +170,20 @@ def _guarded(export: Export, stock: Stock) -> tuple[list[Prepared] | Iterator[Pr
         seen.to_add += some.rows.height
         seen.count_cells(some.rows.height, {code: some.rows[code].null_count() for code in codes})
     return held if refresh and ended else _chained(held, prepared), seen
+
+
+def _sample(export: Export, stock: Stock) -> Tally | None:
+    """Prepare the first of a refresh's many candidates for the guards alone; nothing, if they are too few for those.
+
+    They are prepared again when their turn comes: rows that wait meanwhile, and half-done ones behind them, would take as
+    much memory as the whole export.
+    """
+    sample, least = Tally(), export.job.config.workspace.guards.min_profiles - export.job.tally.eligible
+    with closing(export.prepared(stock, sample)) as prepared:
+        for _ in prepared:
+            if sample.eligible >= least and sample.to_add > MOST_KEPT // 4:
+                return sample
+    return None
 
 
 def _chained(held: list[Prepared], prepared: Iterator[Prepared]) -> Iterator[Prepared]:

@@ -29,14 +29,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from connector.audiences.ledger import Ledger
-    from connector.audiences.members import Members
+    from connector.audiences.members import Members, Search
     from connector.audiences.suppression import People
     from connector.profiles.fingerprints import Fingerprinter
     from connector.profiles.mapping import Mapping
     from connector.profiles.segments import Segment
 
 MOST_WAITING = 100_000_000  # bytes of candidates that wait in memory, packed
-FRAME_ROWS = 65_536  # candidates are few a frame of the source: they are put together before they are prepared
 NOBODY = np.zeros(0, dtype=np.int64)
 WHO = ("EXTERN_ID", "EMAIL", "PHONE")
 
@@ -213,12 +212,12 @@ class _Comparison:
         tally.extra += rows - len(numbers)
         tally.unchanged += rows
         count = sum(prints.height for prints in self._prints)
-        waiting = self._waiting
+        waiting, most = self._waiting, reading.segment.frame_rows
         if waiting is None:
-            wanted = pl.concat(self._prints)
-            again = lambda tally: _gathered(_read_again(reading, wanted, tally))  # noqa: E731
+            wanted = Wanted(self._prints)
+            again = lambda tally: _gathered(_read_again(reading, wanted.search(), tally), most)  # noqa: E731
         else:
-            again = lambda _: _gathered(packed.unpacked() for packed in waiting)  # noqa: E731
+            again = lambda _: _gathered((packed.unpacked() for packed in waiting), most)  # noqa: E731
         return Stock(gone, numbers, pending, count, again, self._ledger.count_keys(unchanged))
 
 
@@ -234,15 +233,15 @@ def _note_withdrawn(withdrawn: PersonSet, mapping: Mapping, refusing: pl.DataFra
     withdrawn.add(Hashed(hashed.select(columns)))
 
 
-def _gathered(candidates: Iterable[Candidates]) -> Iterator[Candidates]:
-    """Put small frames together, as long as their columns are of one type: JSON has lists in some blocks only."""
+def _gathered(candidates: Iterable[Candidates], rows: int) -> Iterator[Candidates]:
+    """Put the few candidates of each frame together, as long as their columns are of one type: JSON has lists in some blocks only."""
     waiting: list[Candidates] = []
     for some in candidates:
         if waiting and some.frame.schema != waiting[0].frame.schema:
             yield _joined(waiting)
             waiting = []
         waiting.append(some)
-        if sum(one.frame.height for one in waiting) >= FRAME_ROWS:
+        if sum(one.frame.height for one in waiting) >= rows:
             yield _joined(waiting)
             waiting = []
     if waiting:
@@ -259,9 +258,9 @@ def _chosen(some: Candidates, kept: pl.Series) -> Candidates:
     return Candidates(some.frame.filter(kept), some.numbers.filter(kept))
 
 
-def _read_again(reading: Reading, prints: pl.DataFrame, tally: Tally) -> Iterator[Candidates]:
+def _read_again(reading: Reading, search: Search, tally: Tally) -> Iterator[Candidates]:
     """Read the source again for the candidates; what changed in between is left for the next run."""
-    wanted, counted_before = Wanted(prints), Tally()
+    counted_before = Tally()
     for read in reading.fingerprinted(counted_before):
-        yield _chosen(read.some, pl.Series(wanted.take(read.prints)))
-    tally.skipped["source_changed"] = wanted.missing
+        yield _chosen(read.some, pl.Series(search.take(read.prints)))
+    tally.skipped["source_changed"] = search.missing

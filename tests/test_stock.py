@@ -154,7 +154,6 @@ def compare(place: Place, dice: random.Random, *, only_leavers: bool) -> tuple[S
 def test_one_reading_finds_who_is_new_who_stays_and_who_is_gone(
     place: Place, monkeypatch: pytest.MonkeyPatch, memory: str, only_leavers: bool
 ) -> None:
-    monkeypatch.setattr("connector.stock.FRAME_ROWS", 5)
     if memory == "little":
         monkeypatch.setattr("connector.stock.MOST_WAITING", 0)
     for seed in range(5):

@@ -34,7 +34,7 @@ _FAN: Final = 8  # runs of a size are merged when there are this many of them
 _SPARSE: Final = 10
 _WORD_BITS: Final = 6  # tell a bit of a 64-bit word
 _FIRST_BITS: Final = 16
-_MANY_BITS: Final = 27  # 16 MB: enough for thirteen million rows, so that none of them is marked twice
+_MANY: Final = 13_000_000  # 16 MB of marks
 _WIDE: Final = 24
 _MOST_BITS: Final = 31
 _ROW_BYTES: Final = 12
@@ -133,15 +133,15 @@ class DigestSet:
 
 
 class SpillingSet(DigestSet):
-    """A set that keeps little more than its marks in memory: 16 MB, and beyond 13 million rows 2 bytes a row.
+    """A set that keeps little more than its marks in memory: 2 bytes a row, and as many as for ``rows`` from the start.
 
     The rest lies in a file without a name, which is gone with the process. What stands there says nothing to anybody else:
     it is mixed with two secret numbers that only this process knows.
     """
 
-    def __init__(self, most: int = 1 << 19) -> None:
-        """Begin; ``most`` rows stay in memory before they are written out."""
-        super().__init__(_MANY_BITS)
+    def __init__(self, most: int = 1 << 19, rows: int = _MANY) -> None:
+        """Begin; ``most`` rows stay in memory before they are written out, and none of ``rows`` is marked twice."""
+        super().__init__(max(_FIRST_BITS, (rows * _SPARSE).bit_length()))
         self._most = most
         self._secrets = [np.uint64(secrets.randbits(64) | 1) for _ in range(2)]
         self._file: IO[bytes] | None = None

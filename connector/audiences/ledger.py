@@ -230,6 +230,7 @@ class Ledger:
 
     def _reload(self) -> None:
         self._rows = [p for p in self._record.parts if p.kind == "rows"]
+        self.members, self._starts = read_members([], [])  # not two slices in memory at a time
         self.members, self._starts = self._load()
 
     def _copy(self, chosen: NDArray[np.bool_], *, held: bool) -> None:

@@ -12,13 +12,14 @@ import numpy as np
 import polars as pl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
 UNKNOWN: Final = -1
 LOADED: Final = ("high", "low", "rows", "sent", "mask")
-_AT_ONCE: Final = 1 << 20  # members to count
+_AT_ONCE: Final = 1 << 20  # members to count or to settle
+_NOBODY: Final = np.zeros(0, dtype=np.uint64)
 
 Kind = Literal["rows", "leaving", "gone", "lost"]
 
@@ -88,19 +89,34 @@ class Members:
 
 
 class Wanted:
-    """Fingerprints to be met again, each as often as it was wanted."""
+    """Fingerprints to be met again, each as often as it was wanted; by several readings, each from the start."""
 
-    def __init__(self, prints: pl.DataFrame) -> None:
-        high, low = prints["high"].to_numpy(), prints["low"].to_numpy()
-        order = np.lexsort((low, high))
-        high, low = high[order], low[order]
+    def __init__(self, prints: Sequence[pl.DataFrame]) -> None:
+        high = np.concatenate([_NOBODY, *(some["high"].to_numpy() for some in prints)])
+        low = np.concatenate([_NOBODY, *(some["low"].to_numpy() for some in prints)])
+        place, bits = _sorting(high)
+        high, low = high.take(place), low.take(place)
+        _order_ties(high, low, place, bits)
         first = _begins(high, low)
-        self._high, self._low = high[first], low[first]
-        self._left = np.diff(np.append(np.flatnonzero(first), len(high)))
+        self._index, self._low = _Index(high[first]), low[first]
+        self._counts = np.diff(np.append(np.flatnonzero(first), len(high))).astype(np.uint32)
+
+    def search(self) -> Search:
+        """Begin to look for them."""
+        return Search(self._index, self._low, self._counts.copy())
+
+
+@dataclass(slots=True)
+class Search:
+    """One reading that looks for what is :class:`Wanted`; ``left`` counts how often each is still to be met."""
+
+    _index: _Index
+    _low: NDArray[np.uint64]
+    _left: NDArray[np.uint32]
 
     def take(self, prints: pl.DataFrame) -> NDArray[np.bool_]:
         """Tell for each fingerprint whether it is wanted (still), and take it off the list."""
-        numbers = _find(_Index(self._high), self._low, prints["high"].to_numpy(), prints["low"].to_numpy())
+        numbers = _find(self._index, self._low, prints["high"].to_numpy(), prints["low"].to_numpy())
         taken = np.zeros(len(numbers), dtype=bool)
         known = np.flatnonzero(numbers != UNKNOWN)
         order = known[np.argsort(numbers[known], kind="stable")]
@@ -115,7 +131,7 @@ class Wanted:
     @property
     def missing(self) -> int:
         """How many were not met again."""
-        return int(self._left.sum())
+        return int(self._left.sum(dtype=np.int64))
 
 
 def read_members(pieces: Sequence[Piece], frames: Iterable[pl.DataFrame]) -> tuple[Members, list[int]]:
@@ -193,21 +209,35 @@ class _Table:
         begins = _begins(table.high, table.low)
         touched = ~begins
         touched[:-1] |= ~begins[1:]
-        index = _Index(table.high if events else table.high[:0])
-        met = [_find(index, table.low, event.high, event.low) for event in events]
+        met = _met(table, events)
         for rows in met:
-            touched[rows[rows != UNKNOWN]] = True
-        at = np.flatnonzero(touched)
-        if not len(at):
+            touched[rows] = True
+        if not touched.any():
             return None
-        group = np.cumsum(begins[at]) - 1
+        keep = ~touched
+        for here in _slices(begins):
+            at = here.start + np.flatnonzero(touched[here])
+            if len(at):
+                mine = [rows[slice(*np.searchsorted(rows, (here.start, here.stop)))] for rows in met]
+                keep[at] = self._live(table, at, begins[at], list(zip(events, mine, strict=True)))
+        return keep
+
+    def _live(
+        self,
+        table: _Sorted,
+        at: NDArray[np.int64],
+        begins: NDArray[np.bool_],
+        events: list[tuple[_Event, NDArray[np.int64]]],
+    ) -> NDArray[np.bool_]:
+        """Tell which of the rows ``at`` are live, where ``begins`` says which is the first with its fingerprint."""
+        group = np.cumsum(begins) - 1
         ended = np.full(group[-1] + 1, UNKNOWN)
         leaves = ended.copy()
-        for event, rows in zip(events, met, strict=True):
-            mine = group[np.searchsorted(at, rows[rows != UNKNOWN])]
+        for event, rows in events:
+            mine = group[np.searchsorted(at, rows)]
             (ended if event.kind == "gone" else leaves)[mine] = event.number
         number = np.array(self._numbers)[np.searchsorted(self._ends, table.place[at], side="right")]
-        first = np.flatnonzero(begins[at])
+        first = np.flatnonzero(begins)
         alive = number > ended[group]
         after = alive & (number > leaves[group])
         sure = after & table.held[at]
@@ -216,9 +246,8 @@ class _Table:
         table.held[at] = np.logical_or.reduceat(sure, first)[group]
         wanted_again = np.logical_or.reduceat(after, first)
         table.leaving[at] = ((leaves > ended) & ~wanted_again)[group]
-        keep = ~touched
-        keep[at] = alive & (score == np.maximum.reduceat(score, first)[group])
-        return keep
+        live: NDArray[np.bool_] = alive & (score == np.maximum.reduceat(score, first)[group])
+        return live
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +283,32 @@ def _order_ties(high: NDArray[np.uint64], low: NDArray[np.uint64], place: NDArra
     if len(at):
         order = at[np.lexsort((place[at], low[at], high[at]))]
         high[at], low[at], place[at] = high[order], low[order], place[order]
+
+
+def _met(table: _Sorted, events: list[_Event]) -> list[NDArray[np.int64]]:
+    """Give for each event the first rows of those it is about, ascending; looked up some at a time."""
+    if not events:
+        return []
+    index, met = _Index(table.high), []
+    for event in events:
+        pieces = [
+            _find(index, table.low, event.high[start : start + _AT_ONCE], event.low[start : start + _AT_ONCE])
+            for start in range(0, len(event.high), _AT_ONCE)
+        ]
+        rows = np.sort(np.concatenate([np.zeros(0, dtype=np.int64), *pieces]))
+        met.append(rows[np.searchsorted(rows, 0) :])  # UNKNOWN stands before all others
+    return met
+
+
+def _slices(begins: NDArray[np.bool_]) -> Iterator[slice]:
+    """Cut sorted rows so that those of one fingerprint stay together: to work on some at a time."""
+    start, end = 0, len(begins)
+    while start < end:
+        stop = start + _AT_ONCE
+        while stop < end and not begins[stop]:
+            stop += 1
+        yield slice(start, min(stop, end))
+        start = stop
 
 
 def _begins(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> NDArray[np.bool_]:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-from connector.audiences.digest_set import DigestSet, identify, only, split
+from connector.audiences.digest_set import DigestSet, SpillingSet, identify, only, split
 from connector.audiences.ledger_rows import MASK_ORDER, SEVERAL, hex_digests, kept_codes, rest_of
 from connector.audiences.packing import keys_of_digests, keys_of_words, word_names
 from connector.hashing import Hashed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -62,9 +62,12 @@ class Staying:
     """Which of the leavers' identifiers somebody else in the audience holds, or comes to hold by being added."""
 
     def __init__(self, leavers: Leavers) -> None:
-        self._asked = {code: DigestSet() for code in (*STRONG, REST, ID)}
-        self._kept = {code: DigestSet() for code in (*STRONG, REST)}
-        self._added = {code: DigestSet() for code in (*STRONG, REST, ID)}
+        rows = len(leavers)
+        few = rows <= _MOST_REMEMBERED
+        some = lambda code: (code, DigestSet() if few else SpillingSet(rows=rows))  # noqa: E731
+        self._asked = dict(map(some, (*STRONG, REST, ID)))
+        self._kept = dict(map(some, (*STRONG, REST)))
+        self._added = dict(map(some, (*STRONG, REST, ID)))
         for frame in leavers.frames():
             for code, keys in _strong_keys(frame):
                 self._asked[code].put(keys)
@@ -109,7 +112,7 @@ class Staying:
             found.append(frame["number"].to_numpy()[back])
         return _numbers(found)
 
-    def _keep(self, sets: dict[str, DigestSet], code: str, keys: Keys) -> None:
+    def _keep(self, sets: Mapping[str, DigestSet], code: str, keys: Keys) -> None:
         sets[code].put(only(keys, self._asked[code].find(keys)))
 
 
@@ -137,15 +140,18 @@ class TakeOut:
 
 def plan_removals(leavers: Leavers, staying: Staying) -> TakeOut:
     """Work out the rows that take the leavers out, by schema; an identifier stands in them once."""
-    fates = [_Fate(frame, staying) for frame in leavers.frames()]
-    lingering = [fate.lingering(leavers.ledger.members.leaving) for fate in fates]
-    return TakeOut(
-        removals=concat_removals(removal for fate in fates for removal in fate.removals),
-        hit=_numbers(fate.numbers[fate.hit] for fate in fates),
-        out=_numbers(fate.numbers[~fate.shared] for fate in fates),
-        shared=_numbers(fate.numbers[fate.shared & ~fate.lingers] for fate in fates),
-        lingering=[rows for rows in lingering if rows.height],
-    )
+    removals: list[Removal] = []
+    lingering: list[pl.DataFrame] = []
+    hit, out, shared = [], [], []
+    for frame in leavers.frames():
+        fate = _Fate(frame, staying)
+        removals += (removal for removal in fate.removals if removal.rows.height)
+        hit.append(fate.numbers[fate.hit])
+        out.append(fate.numbers[~fate.shared])
+        shared.append(fate.numbers[fate.shared & ~fate.lingers])
+        rows = fate.lingering(leavers.ledger.members.leaving)
+        lingering += [rows] if rows.height else []
+    return TakeOut(concat_removals(removals), _numbers(hit), _numbers(out), _numbers(shared), lingering)
 
 
 class _Fate:

@@ -87,6 +87,13 @@ def told(parts: list[Part]) -> dict[Print, tuple[int, bool, bool]]:
     return live
 
 
+@pytest.fixture(params=[1, 3, 1 << 20], ids="{} at once".format)
+def at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many rows are worked on at a time makes no difference."""
+    monkeypatch.setattr("connector.audiences.members._AT_ONCE", request.param)
+
+
+@pytest.mark.usefixtures("at_once")
 @FEW
 @given(slices())
 def test_later_parts_overrule_earlier_ones(parts: list[Part]) -> None:
@@ -137,7 +144,7 @@ def test_members_are_found_and_met_once(parts: list[Part], frames: list[list[Pri
 @FEW
 @given(st.lists(prints, max_size=12), st.lists(st.lists(prints, max_size=10), max_size=4))
 def test_each_fingerprint_is_taken_as_often_as_it_is_wanted(wanted: list[Print], frames: list[list[Print]]) -> None:
-    left, asking = Counter(wanted), Wanted(asked(wanted))
+    left, asking = Counter(wanted), Wanted([asked(wanted[:2]), asked(wanted[2:])]).search()
     for some in frames:
         expected = []
         for one in some:
@@ -157,7 +164,7 @@ def test_taken_out_and_added_again_is_in(kind: str) -> None:
 def test_nothing_written_is_nobody() -> None:
     members, starts = read([])
     assert (len(members), starts, members.find(asked([(1, 1)])).tolist()) == (0, [], [UNKNOWN])
-    assert Wanted(asked([])).take(asked([(1, 1)])).tolist() == [False]
+    assert Wanted([]).search().take(asked([(1, 1)])).tolist() == [False]
 
 
 numbers = st.lists(st.one_of(st.integers(0, 2**64 - 1), st.sampled_from([0, 1, 2**62, 2**63, 2**64 - 1])), max_size=60)

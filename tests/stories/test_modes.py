@@ -235,7 +235,7 @@ def scarce(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("connector.audiences.duplicates.LOOK_UP_ROWS", 2)
     monkeypatch.setattr("connector.audiences.duplicates.MOST_PASSES", 2)
     monkeypatch.setattr("connector.stock.MOST_WAITING", 0)
-    monkeypatch.setattr("connector.stock.FRAME_ROWS", 3)
+    monkeypatch.setattr("connector.job.Options.frame_rows", 3)
     monkeypatch.setattr("connector.sending.PART_ROWS", 3)
     monkeypatch.setattr("connector.audiences.removals._MOST_REMEMBERED", 1)
     monkeypatch.setattr("connector.audiences.ledger.TIDY", Tidiness(waste=0.2, least_waste=1, parts=5, rows=4))
