@@ -173,7 +173,7 @@ def _guarded(export: Export, stock: Stock) -> tuple[list[Prepared] | Iterator[Pr
 
 
 def _sample(export: Export, stock: Stock) -> Tally | None:
-    """Prepare the first of a refresh's many candidates for the guards alone; nothing, if they are too few for those.
+    """Prepare the first of a refresh's many candidates for the guards alone; nothing, if too few of them can be sent.
 
     They are prepared again when their turn comes: rows that wait meanwhile, and half-done ones behind them, would take as
     much memory as the whole export.
@@ -183,6 +183,8 @@ def _sample(export: Export, stock: Stock) -> Tally | None:
         for _ in prepared:
             if sample.eligible >= least and sample.to_add > MOST_KEPT // 4:
                 return sample
+            if sample.eligible + sample.skipped.total() > 2 * MOST_KEPT:  # hardly anybody can be sent: not worth more
+                break
     return None
 
 

@@ -6,7 +6,7 @@ Works on numbers only. Sees fingerprints, never attributes or digests.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 import numpy as np
 import polars as pl
@@ -21,6 +21,7 @@ LOADED: Final = ("high", "low", "rows", "sent", "mask")
 _AT_ONCE: Final = 1 << 20  # members to count or to settle
 _NOBODY: Final = np.zeros(0, dtype=np.uint64)
 
+Number = TypeVar("Number", bound=np.generic)
 Kind = Literal["rows", "leaving", "gone", "lost"]
 
 
@@ -81,8 +82,7 @@ class Members:
     def count_bits(self, chosen: NDArray[np.bool_], bits: int) -> list[int]:
         """Count for each of the first ``bits`` bits of ``mask`` how many of the chosen members have it."""
         counts = np.zeros(1 << bits, dtype=np.int64)
-        for start in range(0, len(self), _AT_ONCE):
-            here = slice(start, start + _AT_ONCE)
+        for here in _stretches(len(self)):
             counts += np.bincount(self.mask[here][chosen[here]], minlength=len(counts))
         masks = np.arange(len(counts))
         return [int(counts[masks >> bit & 1 == 1].sum()) for bit in range(bits)]
@@ -95,7 +95,7 @@ class Wanted:
         high = np.concatenate([_NOBODY, *(some["high"].to_numpy() for some in prints)])
         low = np.concatenate([_NOBODY, *(some["low"].to_numpy() for some in prints)])
         place, bits = _sorting(high)
-        high, low = high.take(place), low.take(place)
+        high, low = _taken(high, place), _taken(low, place)
         _order_ties(high, low, place, bits)
         first = _begins(high, low)
         self._index, self._low = _Index(high[first]), low[first]
@@ -191,17 +191,17 @@ class _Table:
     def settled(self, events: list[_Event]) -> Members:
         """Sort, and let later parts overrule earlier ones. Use once: the table is empty afterwards."""
         place, bits = _sorting(self._high)
-        high = self._high.take(place)
+        high = _taken(self._high, place)
         self._high = high[:0]
-        low = self._low.take(place)
+        low = _taken(self._low, place)
         self._low = low[:0]
         _order_ties(high, low, place, bits)
-        held, leaving = self._held.take(place), np.zeros(len(high), dtype=bool)
+        held, leaving = _taken(self._held, place), np.zeros(len(high), dtype=bool)
         keep = self._overrule(_Sorted(high, low, place, held, leaving), events)
         if keep is not None:
             high, low, place, held, leaving = high[keep], low[keep], place[keep], held[keep], leaving[keep]
         met = np.zeros(len(high), dtype=bool)
-        rows, sent, mask = self._rows.take(place), self._sent.take(place), self._mask.take(place)
+        rows, sent, mask = _taken(self._rows, place), _taken(self._sent, place), _taken(self._mask, place)
         return Members(high, low, place, rows, sent, mask, held, leaving, met)
 
     def _overrule(self, table: _Sorted, events: list[_Event]) -> NDArray[np.bool_] | None:
@@ -269,8 +269,26 @@ def _sorting(high: NDArray[np.uint64]) -> tuple[NDArray[np.uint32], int]:
     bits = max(1, len(high).bit_length())
     places = np.uint64((1 << bits) - 1)
     packed = high & ~places
-    packed |= np.arange(len(high), dtype=np.uint64)
-    return (pl.Series(packed).sort().to_numpy() & places).astype(np.uint32), bits
+    for here in _stretches(len(packed)):
+        packed[here] |= np.arange(here.start, here.stop, dtype=np.uint64)
+    packed = pl.Series(packed).sort().to_numpy()
+    place = np.empty(len(packed), dtype=np.uint32)
+    for here in _stretches(len(packed)):
+        place[here] = packed[here] & places
+    return place, bits
+
+
+def _taken(column: NDArray[Number], place: NDArray[np.uint32]) -> NDArray[Number]:
+    """Give a column's cells at these places: as ``take`` does, which would first make 64 bits of each place."""
+    taken = np.empty(len(place), column.dtype)
+    for here in _stretches(len(place)):
+        taken[here] = column.take(place[here])
+    return taken
+
+
+def _stretches(rows: int) -> Iterator[slice]:
+    """Cut rows: what works on some at a time needs no second column for what stands in between."""
+    return (slice(start, min(start + _AT_ONCE, rows)) for start in range(0, rows, _AT_ONCE))
 
 
 def _order_ties(high: NDArray[np.uint64], low: NDArray[np.uint64], place: NDArray[np.uint32], bits: int) -> None:
@@ -291,10 +309,7 @@ def _met(table: _Sorted, events: list[_Event]) -> list[NDArray[np.int64]]:
         return []
     index, met = _Index(table.high), []
     for event in events:
-        pieces = [
-            _find(index, table.low, event.high[start : start + _AT_ONCE], event.low[start : start + _AT_ONCE])
-            for start in range(0, len(event.high), _AT_ONCE)
-        ]
+        pieces = [_find(index, table.low, event.high[here], event.low[here]) for here in _stretches(len(event.high))]
         rows = np.sort(np.concatenate([np.zeros(0, dtype=np.int64), *pieces]))
         met.append(rows[np.searchsorted(rows, 0) :])  # UNKNOWN stands before all others
     return met
