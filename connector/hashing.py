@@ -7,9 +7,8 @@ either side: a frame of text goes in, a frame of digests comes out.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Final, NewType, cast
+from typing import TYPE_CHECKING, NewType, cast
 
-import numpy as np
 import polars as pl
 import polars_hash as plh
 
@@ -18,7 +17,6 @@ from connector.memo import Memo
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from numpy.typing import NDArray
 
 Hashed = NewType("Hashed", pl.DataFrame)
 """A frame of digests and plain ids. Only a :class:`Hasher` makes one of text."""
@@ -93,25 +91,3 @@ def _careful(name: str) -> pl.Expr:
 
 def _sha256(cell: pl.Expr) -> pl.Expr:
     return cast("plh.HExpr", cell).chash.sha2_256()
-
-
-def read_words(digests: pl.Series, words: int) -> NDArray[np.uint64]:
-    """Read hex digests, or the same first part of each, as numbers: a row of 64-bit words, zeros for a null.
-
-    >>> read_words(pl.Series(["00000000000000ff" * 2, None]), 2).tolist()
-    [[255, 255], [0, 0]]
-    """
-    text = digests.fill_null("0" * 16 * words).str.join("").item() or ""
-    return _BYTES.take(np.frombuffer(text.encode(), "<u2")).view(">u8").reshape(-1, words).astype(np.uint64)
-
-
-def _byte_of_two_digits() -> NDArray[np.uint8]:
-    """Make the table from two hex digits, as they lie in memory, to their byte."""
-    table = np.zeros(65536, np.uint8)
-    for value in range(256):
-        first, second = f"{value:02x}".encode()
-        table[first | second << 8] = value
-    return table
-
-
-_BYTES: Final = _byte_of_two_digits()

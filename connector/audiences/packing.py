@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-from connector.hashing import read_words
-
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from connector.audiences.digest_set import Keys
 
 WORDS: Final = 4
@@ -30,7 +30,7 @@ def pack(digests: pl.Series, code: str) -> list[pl.Series]:
     >>> [word[0] for word in pack(pl.Series(["00" * 31 + "ff"]), "EMAIL")]
     [0, 0, 0, 255]
     """
-    words = read_words(digests, WORDS)
+    words = _read_words(digests)
     frame = pl.DataFrame({name: words[:, place] for place, name in enumerate(word_names(code))})
     if digests.null_count():
         frame = frame.select(pl.when(digests.is_not_null()).then(pl.all()))
@@ -58,3 +58,21 @@ def keys_of_words(frame: pl.DataFrame, code: str) -> Keys:
 def keys_of_digests(digests: pl.Series) -> Keys:
     """Do the same for a column of hex digests."""
     return keys_of_words(pl.DataFrame(pack(digests, "cell")), "cell")
+
+
+def _read_words(digests: pl.Series) -> NDArray[np.uint64]:
+    """Read hex digests as numbers: a row of four words for each, zeros for a null."""
+    text = digests.fill_null("0" * 16 * WORDS).str.join("").item() or ""
+    return _BYTES.take(np.frombuffer(text.encode(), "<u2")).view(">u8").reshape(-1, WORDS).astype(np.uint64)
+
+
+def _byte_of_two_digits() -> NDArray[np.uint8]:
+    """Make the table from two hex digits, as they lie in memory, to their byte."""
+    table = np.zeros(65536, np.uint8)
+    for value in range(256):
+        first, second = f"{value:02x}".encode()
+        table[first | second << 8] = value
+    return table
+
+
+_BYTES: Final = _byte_of_two_digits()
