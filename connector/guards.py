@@ -78,9 +78,12 @@ def check_size(job: Job, *, members: int) -> None:
         _stop(job, "guard.empty", f"there is no eligible profile any more, and the audience holds {members:,}")
 
 
-def check_not_empty(job: Job) -> None:
-    """Refuse to replace an audience by nobody: Meta would not do it, and the ledger must not believe it."""
-    if not job.tally.to_add:
+def check_not_empty(tally: Tally) -> None:
+    """Refuse to replace an audience by nobody: Meta would not do it, and the ledger must not believe it.
+
+    ``tally`` counts the first rows to add, or all of them.
+    """
+    if not tally.to_add:
         raise GuardError(
             "there is nobody to replace the audience by",
             code="replace.empty",

@@ -128,7 +128,7 @@ def _replace(export: Export) -> None:
         stock = take_stock(export.reading, ledger, job.tally, resend=everyone, only_leavers=False)
         check_shrink(job, members=held, leaving=max(0, held - (stock.candidates or 0)))
     prepared, seen = _guarded(export, stock)
-    check_not_empty(job)
+    check_not_empty(seen)
     check_coverage(job, ledger, stock, export.schema, seen)
     others = export.others()
     if export.sender is not None:

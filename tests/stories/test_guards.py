@@ -116,8 +116,18 @@ class Place:
         return dict(done.envelope["data"])
 
 
-@pytest.fixture
-def start(workspace: Path, sandbox: dict[str, Any], run: Run, add_demo: Callable[..., None]) -> Callable[..., Place]:
+@pytest.fixture(params=["few candidates", "many candidates"])
+def start(
+    workspace: Path,
+    sandbox: dict[str, Any],
+    run: Run,
+    add_demo: Callable[..., None],
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., Place]:
+    if request.param == "many candidates":  # of whom the first are prepared for the guards alone
+        monkeypatch.setattr("connector.refresh.MOST_KEPT", 0)
+
     def start(least: int = 1) -> Place:
         (workspace / "connector.yaml").write_text(CONFIG.replace("LEAST", str(least)), encoding="utf-8")
         (workspace / "mappings" / "crm.yaml").write_text(MAPPING, encoding="utf-8")
