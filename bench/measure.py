@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from bench.bound import bound
 from bench.machine import describe
 from bench.workspace import DATA, KEYS, module, profiles, run_child, sink, workspace
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 SIZES = (1_000_000, 2_000_000, 5_000_000, 10_000_000)
 REPEATED = 2_000_000  # this size and the largest are measured n times, the others once: they are for the curve only
-CASES = (*KEYS, "CSV", "again", "stages", "keys", "phones", "peer", "check")
+CASES = (*KEYS, "CSV", "again", "bound", "stages", "keys", "phones", "peer", "check")
 STAGE_ROWS = 500_000
 
 
@@ -56,6 +57,8 @@ def measure(plan: Plan, say: Callable[[str], None]) -> dict[str, Any]:
         profiles(rows)
     with sink() as target:
         found["exports"] = list(_exports(plan, target, say))
+        if "bound" in plan.cases:
+            found["bound"] = bound(plan.most, target, say)
     found |= _alone(plan, say)
     found["minutes"] = round((time.monotonic() - began) / 60, 1)
     return found

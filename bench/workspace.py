@@ -81,7 +81,7 @@ def run_child(command: Sequence[str], env: dict[str, str] | None = None) -> Chil
             raise SystemExit(
                 f"{' '.join(command[:6])} … ended with {process.returncode}\n{said}{err.read().decode()}"[-3000:]
             )
-    return Child(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, said)
+    return Child(wall, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024 / 1e6, said)
 
 
 def connector(*words: str, env: dict[str, str] | None = None) -> Child:
@@ -157,9 +157,10 @@ class Workspace:
     keys: str
     target: Target
 
-    def point_at(self, path: Path) -> None:
-        """Let the segment be that file."""
-        mapping = {"key_identifier": "email", "default_country": "US", "keys": KEYS[self.keys]}
+    def point_at(self, path: Path, *, but: str | None = None) -> None:
+        """Let the segment be that file; ``but`` names a key that is not mapped."""
+        mapped = {key: attribute for key, attribute in KEYS[self.keys].items() if key != but}
+        mapping = {"key_identifier": "email", "default_country": "US", "keys": mapped}
         config = {
             "segments": {SEGMENT: {"from": str(path), "mapping": "bench", "to": [DESTINATION]}},
             "graph_version": "v25.0",

@@ -19,6 +19,7 @@ from connector.access.cache import forget_access
 from connector.access.connection import connected, own_app
 from connector.access.decision import admit
 from connector.access.gate import allow, check_access
+from connector.audiences.ledger_book import LedgerBook
 from connector.audiences.lock import audience_lock
 from connector.errors import ConfigError, ConnectorError, GuardError
 from connector.job import Job, Options, refuse_paused
@@ -65,9 +66,11 @@ def export_segment(config: Config, name: str, *, to: str | None = None, options:
                 allow(report)
             else:
                 admit(report, destination, state, purpose="export")
-            segment = open_segment(config, name, frame_rows=options.frame_rows)
+            segment = open_segment(config, name)
             _check_fit(segment, destination)
             job = Job(config, segment, destination, mode, graph, state, options)
+            known = LedgerBook(state).slice(str(destination.audience_id), name)
+            job.make_room(sum(part.rows for part in known.files) if known is not None else 0)
             return carry_out(job) if options.dry_run else _run(job)
 
 

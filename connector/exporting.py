@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from connector.audiences.duplicates import Duplicates, Unchanged
+from connector.audiences.duplicates import LOOK_UP_ROWS, Duplicates, Unchanged
 from connector.audiences.ledger import open_ledgers
 from connector.audiences.ledger_files import open_ledger_files
+from connector.audiences.removals import leaving_bytes
 from connector.in_order import ahead
 from connector.job import Meter
 from connector.preparation import prepare
@@ -61,6 +62,17 @@ class Export:
             )  # fmt: skip
         return self._others
 
+    def make_room(self, stock: Stock) -> None:
+        """Work out anew how much may be held at once, now that it is known who is to be sent and who is gone.
+
+        Raises:
+            ConfigError: ``memory.little``; nothing was sent yet.
+        """
+        self.job.make_room(len(self.ledger.members), more=stock.size + leaving_bytes(len(stock.gone)))
+        self.reading.room = self.job.room
+        if self.sender is not None:
+            self.sender.room = self.job.room
+
     def barred(self, ledger: Ledger) -> NDArray[np.bool_]:
         """Tell which members of a slice must not stay; found out once, for all of the slice is walked through."""
         if id(ledger) not in self._barred:
@@ -70,7 +82,7 @@ class Export:
     def prepared(self, stock: Stock, tally: Tally) -> Generator[Prepared]:
         """Prepare the candidates, a frame ahead; members that stay count as seen."""
         if self._unchanged is None:
-            self._unchanged = Unchanged(self.ledger, stock.unchanged)
+            self._unchanged = Unchanged(self.ledger, stock.unchanged, self.job.room.share(LOOK_UP_ROWS))
         preparing = prepare(
             self.candidates(stock, tally), self.transform, tally, never=self.never, forgotten=self.forgotten,
             duplicates=Duplicates(self._unchanged if len(stock.unchanged) else None), workers=self.job.options.workers,

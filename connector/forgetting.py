@@ -29,7 +29,7 @@ from connector.audiences.marks import (
     read_forgotten,
     write_marks,
 )
-from connector.audiences.removals import Removal
+from connector.audiences.removal_rows import Removal
 from connector.audiences.suppression import PersonSet, marks_of
 from connector.errors import ConfigError, ConnectorError, GuardError, InterruptedRunError, SourceError
 from connector.hashing import Hashed
@@ -205,7 +205,7 @@ class _Forgetting:
         audiences = {s.audience_id: None for s in slices} | {d.audience_id: None for d in destinations if d.audience_id}
         before = audiences_to_clear(self.state)
         self._mark(asked, audiences)
-        self.removals = [Removal((code,), Hashed(cells.to_frame())) for code, cells in asked.items()]
+        self.removals = [Removal.of(Hashed(cells.alias(code).to_frame())) for code, cells in asked.items()]
         self._mark({"EXTERN_ID": self._ids(audiences)}, audiences)
         forgotten = read_forgotten(self.state, self.key)
         places = []

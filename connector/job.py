@@ -16,8 +16,8 @@ from connector.audiences.ledger_book import LedgerBook
 from connector.audiences.ledger_files import open_ledger_files
 from connector.errors import GuardError, InterruptedRunError, SourceError
 from connector.ledger_key import BYTES, make_ledger_key, read_ledger_key
-from connector.profiles.segments import FRAME_ROWS
 from connector.report import Plan, Progress, Report, Tally
+from connector.room import Room, room_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 IN_FLIGHT = 32
 GIGABYTE = 1_000_000_000
-LEAST_ROWS, MOST_ROWS = 4_096, 131_072  # of a frame
 
 
 @dataclass(slots=True)
@@ -62,11 +61,6 @@ class Options:
     stop: threading.Event = field(default_factory=threading.Event)
     today: Callable[[], date] = lambda: datetime.now(UTC).date()
 
-    @property
-    def frame_rows(self) -> int:
-        """How many rows to read at a time: 13 keys of 32,768 rows stay below a gigabyte, and less takes smaller frames."""
-        return max(LEAST_ROWS, min(MOST_ROWS, FRAME_ROWS * self.memory // GIGABYTE))
-
 
 @dataclass(slots=True)
 class Meter:
@@ -96,6 +90,7 @@ class Job:
     state: State
     options: Options
     run_id: str | None = None
+    room: Room = field(default_factory=Room)
     check_lock: Callable[[], None] = lambda: None
     tally: Tally = field(default_factory=Tally)
     started: float = field(default_factory=time.monotonic)
@@ -123,6 +118,16 @@ class Job:
         """Give the reports of the destination's finished runs, newest first."""
         runs = self.state.runs(limit=100)
         return [r.report for r in runs if r.destination == self.destination.name and r.status in {"ok", "partial"}]
+
+    def make_room(self, members: int, *, more: int = 0) -> None:
+        """Work out how much may be held at once beside a ledger of so many rows, and ``more`` bytes.
+
+        Raises:
+            ConfigError: ``memory.little``.
+        """
+        mapping = self.segment.mapping
+        keys, columns = len(mapping.codes), len(mapping.columns)
+        self.room = room_for(self.options.memory, keys=keys, columns=columns, members=members, more=more)
 
     def before_batch(self) -> None:
         """Stop between two batches when the lock is lost or an admin stepped in."""

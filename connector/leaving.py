@@ -12,17 +12,10 @@ import numpy as np
 
 from connector.audiences.duplicates import NoDuplicates
 from connector.audiences.estimate import Load
-from connector.audiences.removals import (
-    Leavers,
-    Staying,
-    Taken,
-    TakeOut,
-    concat_removals,
-    first_rows,
-    plan_removals,
-    removal_rows,
-)
+from connector.audiences.removal_rows import concat_removals, first_rows, removal_rows, size_of
+from connector.audiences.removals import MOST_REMEMBERED, Leavers, Staying, Taken
 from connector.audiences.suppression import Forgotten, PersonSet
+from connector.audiences.take_out import plan_removals
 from connector.preparation import first_candidates, prepare
 from connector.report import Tally
 from connector.transform import Transform
@@ -32,20 +25,21 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from connector.audiences.removals import Removal
+    from connector.audiences.removal_rows import Removal
+    from connector.audiences.take_out import TakeOut
     from connector.exporting import Export
     from connector.preparation import Prepared
     from connector.stock import Stock
 
 
 def plan_take_out(
-    export: Export, stock: Stock, gone: NDArray[np.int64], prepared: list[Prepared] | None, tally: Tally
-) -> tuple[TakeOut, NDArray[np.int64]]:
+    export: Export, stock: Stock, gone: NDArray[np.uint32], prepared: list[Prepared] | None, tally: Tally
+) -> tuple[TakeOut, NDArray[np.uint32]]:
     """Work out how to take out ``gone``, and who of them is added again; identifiers that somebody else holds stay.
 
     Without ``prepared`` the rows to add are prepared for this alone, and counted in ``tally``.
     """
-    leavers = Leavers(export.ledger, gone)
+    leavers = Leavers(export.ledger, gone, export.job.room.share(MOST_REMEMBERED))
     staying = Staying(leavers)
     if len(leavers):
         members = export.ledger.members
@@ -76,20 +70,21 @@ def take_out(export: Export, plan: TakeOut) -> None:
 
 def _leave_elsewhere(export: Export, plan: TakeOut) -> None:
     """Note in other segments' slices who is taken out with these: somebody who must not be there holds no identifier back."""
+    others = [other for other in export.others() if export.barred(other).any()] if plan.rows else []
     taken = Taken()
-    taken.add(plan.removals)
-    for other in export.others() if plan.removals else ():
-        barred = export.barred(other)
-        if barred.any():
-            hit, _ = taken.members(other)
-            other.leave(hit[barred[hit]])
+    if others:
+        taken.add(plan.removals)
+    for other in others:
+        hit, _ = taken.members(other)
+        other.leave(hit[export.barred(other)[hit]])
 
 
 def _weigh(export: Export, removals: Iterable[Removal]) -> None:
     """Let a plan know what removals weigh."""
     for removal in removals:
         load = Load()
-        load.add(removal.rows, removal.schema)
+        for rows in removal.frames():
+            load.add(rows, removal.schema)
         export.job.loads.append(load)
 
 
@@ -101,7 +96,7 @@ def settle(export: Export, plan: TakeOut) -> None:
     )
     if not left:
         export.ledger.strike(plan.shared)
-        for rows in plan.lingering:
+        for rows in plan.lingering():
             export.ledger.linger(rows)
 
 
@@ -117,16 +112,17 @@ def remove(export: Export) -> None:
             ids.add_ids(some.rows["EXTERN_ID"])
         if len(asked) > 64:  # together now and then, so that an identifier is there once
             asked = concat_removals(asked)
+            job.make_room(len(export.ledger.members), more=2 * size_of(asked))
     tally.unchanged, tally.to_add = tally.to_add, 0
     tally.cells.clear()
     slices = (export.ledger, *export.others())
     for one in slices:
         known = Leavers(one, ids.with_ids(one))
         asked += plan_removals(known, Staying(known)).removals
-    barred = np.flatnonzero(export.barred(export.ledger))
+    barred = np.flatnonzero(export.barred(export.ledger)).astype(np.uint32)
     plan, _ = plan_take_out(export, export.reading.fresh(), barred, [], Tally())
     removals = concat_removals([*asked, *plan.removals])
-    tally.to_remove = sum(removal.rows.height for removal in removals)
+    tally.to_remove = sum(removal.height for removal in removals)
     if export.sender is None:
         _weigh(export, removals)
         return
@@ -139,13 +135,14 @@ def remove(export: Export) -> None:
     if export.sender.remove(removals):
         for one, _, out in hits:
             one.strike(out)
-            one.finish()
+        for other in slices[1:]:
+            other.finish()
 
 
 def _asked_to_leave(export: Export, tally: Tally) -> Iterator[Prepared]:
     """Prepare everyone in the segment: neither suppression nor a lack of consent is a reason to leave somebody in."""
     mapping = replace(export.job.segment.mapping, consent=None)
-    everyone = replace(export.job.segment, mapping=mapping)
+    everyone = replace(export.job.segment, mapping=mapping, frame_rows=export.job.room.rows)
     return prepare(
         first_candidates(everyone, tally),
         Transform(mapping, export.reading.fingerprinter),

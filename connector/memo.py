@@ -19,6 +19,8 @@ ENOUGH: Final = 1 << 13
 """Cells after which a column is judged."""
 WORTH: Final = 1.7
 """How often a cell must come on average, for looking it up to be cheaper than working it out."""
+LONG: Final = 128
+"""Bytes of a cell on average: longer ones are no names nor places, and not worth the memory."""
 _SEPARATOR, _NULL = "\x1f", "\x1e"
 
 
@@ -44,7 +46,7 @@ class Memo:
 
     def of(self, cells: pl.DataFrame) -> pl.Series:
         """Give what ``work`` makes of ``cells``: text columns, of which the last ones never hold a control character."""
-        if not self._pays:
+        if not self._pays or cells.estimated_size() > LONG * cells.height:
             return self._work(cells)
         key = _joined(cells)
         with self._lock:

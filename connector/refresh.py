@@ -60,6 +60,10 @@ def carry_out(job: Job) -> Report:
     with ExitStack() as at_end:
         export = _open(job, at_end)
         {"remove": remove, "replace": _replace}.get(job.mode, _refresh)(export)
+        ledger = None if export.sender is None else export.ledger
+        del export  # and with it what took memory: tidying the ledger takes some of its own
+    if ledger is not None:
+        ledger.finish()
     report = job.report()
     refuse_guarded(job, report)
     return report
@@ -79,7 +83,7 @@ def _open(job: Job, at_end: ExitStack) -> Export:
     job.warnings += warnings
     printer = fingerprinter(job.segment.mapping, key, value_based=value_based)
     tell = lambda: job.between_frames("comparing")  # noqa: E731
-    reading = Reading(job.segment, printer, (never, forgotten), job.options.workers, tell)
+    reading = Reading(job.segment, printer, (never, forgotten), job.options.workers, tell, job.room)
     schema = wire_schema(job.segment.mapping, value_based=value_based)
     transform = Transform(job.segment.mapping, printer, value_based=value_based)
     ledger = job.open_ledger(key)
@@ -93,6 +97,7 @@ def _refresh(export: Export) -> None:
     stock = export.reading.fresh()
     if len(ledger.members):
         stock = take_stock(export.reading, ledger, job.tally, resend=_resend(job, ledger), only_leavers=not mirror)
+        export.make_room(stock)
     prepared, seen = _guarded(export, stock)
     kept = prepared if isinstance(prepared, list) else None
     if kept is not None and mirror:
@@ -102,10 +107,12 @@ def _refresh(export: Export) -> None:
         stock.gone, mirror = stock.gone[:0], False
     ahead = Tally()
     plan, returning = plan_take_out(export, stock, stock.gone, kept, ahead)
+    stock.gone = plan.numbers
     present = ledger.present
     stays = np.ones(len(present), dtype=bool)
     stays[stock.gone], stays[returning] = False, True
     check_shrink(job, members=int(present.sum()), leaving=int((present & ~stays).sum()))
+    del present, stays, returning
     check_coverage(job, ledger, stock, export.schema, ahead if ahead.to_add else seen)
     take_out(export, plan)
     _add(export, _noting(export, stock, prepared))
@@ -115,7 +122,6 @@ def _refresh(export: Export) -> None:
     if export.sender is not None:
         for each in (plan, following):
             settle(export, each)
-        ledger.finish()
 
 
 def _replace(export: Export) -> None:
@@ -126,6 +132,7 @@ def _replace(export: Export) -> None:
     if len(ledger.members):
         everyone = np.ones(len(ledger.members), dtype=bool)
         stock = take_stock(export.reading, ledger, job.tally, resend=everyone, only_leavers=False)
+        export.make_room(stock)
         check_shrink(job, members=held, leaving=max(0, held - (stock.candidates or 0)))
     prepared, seen = _guarded(export, stock)
     check_not_empty(seen)
@@ -140,7 +147,6 @@ def _replace(export: Export) -> None:
             other.clear()
         ledger.forget_earlier()
         finish_replaced(job)
-        ledger.finish()
 
 
 def _guarded(export: Export, stock: Stock) -> tuple[list[Prepared] | Iterator[Prepared], Tally]:
@@ -148,7 +154,8 @@ def _guarded(export: Export, stock: Stock) -> tuple[list[Prepared] | Iterator[Pr
 
     Also counts what is held, and what was left out for it: the export's own tally goes on in the thread that reads ahead.
     """
-    sample = _sample(export, stock) if (stock.candidates or 0) > 2 * MOST_KEPT else None
+    kept = export.job.room.share(MOST_KEPT)
+    sample = _sample(export, stock, kept) if (stock.candidates or 0) > 2 * kept else None
     if sample is not None:
         return export.prepared(stock, export.job.tally), sample
     tally, least = export.job.tally, export.job.config.workspace.guards.min_profiles
@@ -156,7 +163,7 @@ def _guarded(export: Export, stock: Stock) -> tuple[list[Prepared] | Iterator[Pr
     prepared = export.prepared(stock, tally)
     held: list[Prepared] = []
     refresh, ended = stock.candidates is not None, False
-    most = MOST_KEPT if refresh else 0
+    most = kept if refresh else 0
     for some in prepared:
         held.append(some)
         if tally.eligible >= least and tally.to_add and sum(one.rows.height for one in held) > most:
@@ -172,7 +179,7 @@ def _guarded(export: Export, stock: Stock) -> tuple[list[Prepared] | Iterator[Pr
     return held if refresh and ended else _chained(held, prepared), seen
 
 
-def _sample(export: Export, stock: Stock) -> Tally | None:
+def _sample(export: Export, stock: Stock, kept: int) -> Tally | None:
     """Prepare the first of a refresh's many candidates for the guards alone; nothing, if too few of them can be sent.
 
     They are prepared again when their turn comes: rows that wait meanwhile, and half-done ones behind them, would take as
@@ -181,9 +188,9 @@ def _sample(export: Export, stock: Stock) -> Tally | None:
     sample, least = Tally(), export.job.config.workspace.guards.min_profiles - export.job.tally.eligible
     with closing(export.prepared(stock, sample)) as prepared:
         for _ in prepared:
-            if sample.eligible >= least and sample.to_add > MOST_KEPT // 4:
+            if sample.eligible >= least and sample.to_add > kept // 4:
                 return sample
-            if sample.eligible + sample.skipped.total() > 2 * MOST_KEPT:  # hardly anybody can be sent: not worth more
+            if sample.eligible + sample.skipped.total() > 2 * kept:  # hardly anybody can be sent: not worth more
                 break
     return None
 
@@ -208,9 +215,9 @@ def _note(stock: Stock, ledger: Ledger, prepared: Iterable[Prepared]) -> None:
             stock.pending[numbers[numbers >= 0]] = False
 
 
-def _not_sent_again(stock: Stock) -> NDArray[np.int64]:
+def _not_sent_again(stock: Stock) -> NDArray[np.uint32]:
     """Give, once, the members who were to be sent again and may not: a duplicate of somebody else by now, for example."""
-    numbers = np.flatnonzero(stock.pending)
+    numbers = np.flatnonzero(stock.pending).astype(np.uint32)
     stock.pending[numbers] = False
     return numbers
 
@@ -245,5 +252,5 @@ def _sender(job: Job) -> Sender | None:
         return None
     return Sender(
         job.graph, job.destination, job.state, job.run_id, job.tally, job.options.workers, job.options.in_flight,
-        job.options.memory // 8, job.options.stop, job.before_batch, job.tell, job.options.today(),
+        job.options.memory // 8, job.room, job.options.stop, job.before_batch, job.tell, job.options.today(),
     )  # fmt: skip

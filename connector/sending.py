@@ -10,19 +10,16 @@ import time
 from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import polars as pl
 
-from connector.audiences.batch import batches
+from connector.audiences.batch import MOST_ROWS, batches
 from connector.audiences.ledger_rows import ledger_rows
 from connector.audiences.upload import Receipt, Upload
 from connector.errors import ConnectorError
-from connector.hashing import Hashed
 from connector.in_order import in_order
-from connector.preparation import Prepared
-from connector.profiles.fingerprints import Fingerprints
 from connector.rejects import REJECTED
 from connector.transform import hashed_codes
 
@@ -35,11 +32,15 @@ if TYPE_CHECKING:
 
     from connector.audiences.graph import Graph
     from connector.audiences.ledger import Ledger
-    from connector.audiences.removals import Removal
+    from connector.audiences.removal_rows import Removal
     from connector.audiences.upload import Operation, Outcome
+    from connector.hashing import Hashed
+    from connector.preparation import Prepared
     from connector.report import Tally
+    from connector.room import Room
     from connector.state import Destination, State
 
+_Entered: TypeAlias = "tuple[Prepared, pl.DataFrame]"  # rows to send, and what the ledger keeps of them
 NOTE_EVERY = 0.2  # seconds
 PART_ROWS = 50_000  # rows to gather before they are entered: each part costs two syncs to disk and one to the database
 
@@ -100,6 +101,7 @@ class Sender:
     workers: int
     in_flight: int
     most_bytes: int
+    room: Room
     stop: threading.Event
     before_batch: Callable[[], None]
     tell: Callable[[str], None]
@@ -130,7 +132,7 @@ class Sender:
         """Send rows to take out, a session for each schema; true when Meta received all of them."""
         whole = True
         for removal in removals:
-            outcome = self._upload("remove", iter([removal.rows]), removal.schema)
+            outcome = self._upload("remove", removal.frames(), removal.schema)
             self.tally.removed -= outcome.missing
             whole = whole and not outcome.missing and not outcome.refused
         return whole
@@ -152,7 +154,7 @@ class Sender:
             account=self.destination.ad_account,
             operation=operation,
             in_flight=self.in_flight,
-            most_bytes=self.most_bytes,
+            most_bytes=self.room.share(self.most_bytes),
             on_receipt=lambda receipt: notes.receipts.append(self._counted(operation, receipt)),
             on_rows=notes.settled,
             on_refused=on_refused,
@@ -184,13 +186,18 @@ class Sender:
 
     def _entered(self, prepared: Iterable[Prepared], ledger: Ledger) -> Generator[Hashed]:
         """Give the rows, each part entered in the ledger first."""
-        for some, rows in in_order(self._with_ledger_rows, _gathered(prepared), workers=self.workers):
+        entered = in_order(self._with_ledger_rows, prepared, workers=self.workers)
+        for part in _gathered(entered, min(PART_ROWS, max(MOST_ROWS, self.room.share(PART_ROWS)))):
+            rows = pl.concat([rows for _, rows in part], how="diagonal")
             ends = self._rows + np.cumsum(rows["rows"].to_numpy(), dtype=np.int64)
-            self._part_ends.append(_Part(ledger.intend(rows), ends, some.numbers))
+            numbers = pl.concat([some.numbers for some, _ in part])
+            self._part_ends.append(_Part(ledger.intend(rows), ends, numbers))
             self._rows = int(ends[-1])
-            yield some.rows
+            del rows
+            while part:  # nothing of it is kept here once it is on its way
+                yield part.pop(0)[0].rows
 
-    def _with_ledger_rows(self, some: Prepared) -> tuple[Prepared, pl.DataFrame]:
+    def _with_ledger_rows(self, some: Prepared) -> _Entered:
         return some, ledger_rows(some.rows, some.profiles, some.prints, hashed_codes(some.rows), sent=self.today)
 
     def _refuse(self, ledger: Ledger, places: list[int]) -> None:
@@ -221,26 +228,13 @@ class Sender:
             ledger.hold(held)
 
 
-def _gathered(prepared: Iterable[Prepared]) -> Iterator[Prepared]:
+def _gathered(entered: Iterable[_Entered], rows_wanted: int) -> Iterator[list[_Entered]]:
     """Put small frames together, so that a part of the ledger is worth its file."""
-    waiting: list[Prepared] = []
-    for some in prepared:
+    waiting: list[_Entered] = []
+    for some in entered:
         waiting.append(some)
-        if sum(one.rows.height for one in waiting) >= PART_ROWS:
-            yield _joined(waiting)
+        if sum(rows.height for _, rows in waiting) >= rows_wanted:
+            yield waiting
             waiting = []
     if waiting:
-        yield _joined(waiting)
-
-
-def _joined(some: list[Prepared]) -> Prepared:
-    if len(some) == 1:
-        return some[0]
-    first = np.cumsum([0, *(one.prints.height for one in some)])
-    profiles = [one.profiles + int(start) for one, start in zip(some, first, strict=False)]
-    return Prepared(
-        Hashed(pl.concat([one.rows for one in some])),
-        pl.concat(profiles).cast(pl.UInt32),
-        Fingerprints(pl.concat([one.prints for one in some])),
-        pl.concat([one.numbers for one in some]),
-    )
+        yield waiting

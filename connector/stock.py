@@ -19,8 +19,8 @@ from connector.audiences.suppression import PersonSet
 from connector.hashing import Hashed, hash_columns
 from connector.in_order import ahead, in_order
 from connector.preparation import consenting_of, external_ids, first_candidates
-from connector.profiles.fingerprints import Fingerprints
 from connector.report import Tally
+from connector.room import Room
 from connector.transform import UNHASHED, Candidates
 
 if TYPE_CHECKING:
@@ -31,10 +31,11 @@ if TYPE_CHECKING:
     from connector.audiences.ledger import Ledger
     from connector.audiences.members import Members, Search
     from connector.audiences.suppression import People
-    from connector.profiles.fingerprints import Fingerprinter
+    from connector.profiles.fingerprints import Fingerprinter, Fingerprints
     from connector.profiles.mapping import Mapping
     from connector.profiles.segments import Segment
 
+WANTED = 12  # bytes of a candidate who is read again
 MOST_WAITING = 100_000_000  # bytes of candidates that wait in memory, packed
 NOBODY = np.zeros(0, dtype=np.int64)
 WHO = ("EXTERN_ID", "EMAIL", "PHONE")
@@ -47,14 +48,15 @@ class Stock:
     ``gone`` numbers members to take out; ``unchanged`` those that stay as they are, with ``keys`` counting how many of them
     have each key; ``pending`` says of each member whether it is a candidate to be sent again. ``candidates`` counts them all
     (``None``: nobody was sent yet, so everyone is one), and ``again`` gives them, as often as wanted, counting in the
-    tally what it leaves out.
+    tally what it leaves out. ``size`` is what it holds for that, in bytes.
     """
 
-    gone: NDArray[np.int64]
+    gone: NDArray[np.uint32]
     unchanged: NDArray[np.uint32]
     pending: NDArray[np.bool_]
     candidates: int | None
     again: Callable[[Tally], Iterator[Candidates]]
+    size: int = 0
     keys: dict[str, int] = field(default_factory=dict)
 
 
@@ -81,6 +83,7 @@ class Reading:
     never: tuple[People, ...]
     workers: int = 1
     tell: Callable[[], None] = lambda: None
+    room: Room = field(default_factory=Room)
 
     def barred(self, ledger: Ledger) -> NDArray[np.bool_]:
         """Tell which members must not stay."""
@@ -89,10 +92,11 @@ class Reading:
             barred |= people.members(ledger)
         return barred
 
-    def fingerprinted(self, tally: Tally, members: Members | None = None) -> Iterator[_Read]:
-        """Read, frame by frame and a little ahead: those who consent, who of ``members`` they are, and the others."""
-        # More rows fit when they are only compared than when they are normalised.
-        segment = replace(self.segment, frame_rows=2 * self.segment.frame_rows)
+    def fingerprinted(
+        self, tally: Tally, members: Members | None = None, *, rows: int, workers: int = 1
+    ) -> Iterator[_Read]:
+        """Read, ``rows`` at a time and a little ahead: those who consent, who of ``members`` they are, and the others."""
+        segment = replace(self.segment, frame_rows=rows)
 
         def consenting() -> Iterator[tuple[Candidates, pl.DataFrame]]:
             for chunk in ahead(segment.chunks()):
@@ -111,12 +115,13 @@ class Reading:
                 nameless[nameless] = self.segment.mapping.without_identifier(strangers).to_numpy()
             return _Read(some, prints, refusing, numbers, nameless)
 
-        return in_order(fingerprint, consenting(), workers=self.workers)
+        return in_order(fingerprint, consenting(), workers=workers)
 
     def fresh(self) -> Stock:
         """Take stock of a segment that nobody was sent of: nothing to compare."""
-        again = lambda tally: first_candidates(self.segment, tally)  # noqa: E731
-        return Stock(NOBODY, NOBODY.astype(np.uint32), np.zeros(0, dtype=bool), None, again)
+        segment = replace(self.segment, frame_rows=self.room.rows)
+        again = lambda tally: first_candidates(segment, tally)  # noqa: E731
+        return Stock(NOBODY.astype(np.uint32), NOBODY.astype(np.uint32), np.zeros(0, dtype=bool), None, again)
 
 
 def take_stock(
@@ -132,10 +137,11 @@ def take_stock(
         only_leavers: Mode ``add``: whoever is just not in the segment stays; only the suppressed and those who took back
             their consent go.
     """
-    comparison = _Comparison(ledger, reading.barred(ledger), resend, tally)
+    comparison = _Comparison(ledger, reading.barred(ledger), resend, tally, reading.room.share(MOST_WAITING))
     mapping = reading.segment.mapping
     withdrawn = PersonSet()
-    for read in reading.fingerprinted(tally, ledger.members):
+    # More rows fit when they are only compared than when they are normalised.
+    for read in reading.fingerprinted(tally, ledger.members, rows=2 * reading.room.rows, workers=reading.workers):
         if only_leavers and read.refusing.height:
             _note_withdrawn(withdrawn, mapping, read.refusing)
         comparison.compare(read, mapping)
@@ -166,15 +172,18 @@ class _Packed:
 class _Comparison:
     """The comparison while the source is read."""
 
-    def __init__(self, ledger: Ledger, barred: NDArray[np.bool_], resend: NDArray[np.bool_], tally: Tally) -> None:
+    def __init__(
+        self, ledger: Ledger, barred: NDArray[np.bool_], resend: NDArray[np.bool_], tally: Tally, most: int
+    ) -> None:
+        """Begin; ``most`` bytes of packed candidates may wait."""
         self.barred = barred
         self._ledger = ledger
         self._resend = resend | ~ledger.members.held
         self._any_barred, self._any_resend = bool(barred.any()), bool(self._resend.any())
         self._tally = tally
-        self._prints: list[Fingerprints] = []
+        self._wanted: list[NDArray[np.uint64]] = []  # upper halves of the candidates' fingerprints
         self._waiting: list[_Packed] | None = []
-        self._size = 0
+        self._size, self._most = 0, most
 
     def compare(self, read: _Read, mapping: Mapping) -> None:
         """Count who is suppressed or repeated and let candidates wait; the rest is met in the ledger, and counted at the end."""
@@ -192,17 +201,17 @@ class _Comparison:
                 self._tally.skip(reason, some.numbers.filter(left_out), None if ids is None else ids.filter(left_out))
         if candidate.any():
             kept = pl.Series(candidate)
-            self._wait(_chosen(some, kept), Fingerprints(read.prints.filter(kept)))
+            self._wanted.append(read.prints["high"].filter(kept).to_numpy())
+            self._wait(_chosen(some, kept))
 
-    def _wait(self, some: Candidates, prints: Fingerprints) -> None:
-        self._prints.append(prints)
+    def _wait(self, some: Candidates) -> None:
         if self._waiting is not None:
             self._waiting.append(_Packed.of(some))
             self._size += len(self._waiting[-1].frame)
-            if self._size > MOST_WAITING:
+            if self._size > self._most:
                 self._waiting = None
 
-    def stock(self, gone: NDArray[np.int64], reading: Reading) -> Stock:
+    def stock(self, gone: NDArray[np.uint32], reading: Reading) -> Stock:
         """End the comparison: count who is unchanged."""
         members, tally = self._ledger.members, self._tally
         unchanged, pending = members.met & ~self._resend, members.met & self._resend
@@ -211,14 +220,15 @@ class _Comparison:
         tally.eligible += len(numbers)
         tally.extra += rows - len(numbers)
         tally.unchanged += rows
-        count = sum(prints.height for prints in self._prints)
-        waiting, most = self._waiting, reading.segment.frame_rows
+        count = sum(map(len, self._wanted))
+        waiting = self._waiting
         if waiting is None:
-            wanted = Wanted(self._prints)
-            again = lambda tally: _gathered(_read_again(reading, wanted.search(), tally), most)  # noqa: E731
+            wanted, size = Wanted(self._wanted), WANTED * count
+            again = lambda tally: _gathered(_read_again(reading, wanted.search(), tally), reading.room.rows)  # noqa: E731
         else:
-            again = lambda _: _gathered((packed.unpacked() for packed in waiting), most)  # noqa: E731
-        return Stock(gone, numbers, pending, count, again, self._ledger.count_keys(unchanged))
+            size = self._size
+            again = lambda _: _gathered((packed.unpacked() for packed in waiting), reading.room.rows)  # noqa: E731
+        return Stock(gone, numbers, pending, count, again, size, self._ledger.count_keys(unchanged))
 
 
 def _note_withdrawn(withdrawn: PersonSet, mapping: Mapping, refusing: pl.DataFrame) -> None:
@@ -234,16 +244,17 @@ def _note_withdrawn(withdrawn: PersonSet, mapping: Mapping, refusing: pl.DataFra
 
 
 def _gathered(candidates: Iterable[Candidates], rows: int) -> Iterator[Candidates]:
-    """Put the few candidates of each frame together, as long as their columns are of one type: JSON has lists in some blocks only."""
+    """Put the few candidates of each frame together, at most ``rows``, as long as their columns are of one type.
+
+    JSON has lists in some blocks only.
+    """
     waiting: list[Candidates] = []
-    for some in candidates:
-        if waiting and some.frame.schema != waiting[0].frame.schema:
+    for some in (piece for read in candidates for piece in read.cut(rows)):
+        count = sum(one.frame.height for one in waiting)
+        if waiting and (count + some.frame.height > rows or some.frame.schema != waiting[0].frame.schema):
             yield _joined(waiting)
             waiting = []
         waiting.append(some)
-        if sum(one.frame.height for one in waiting) >= rows:
-            yield _joined(waiting)
-            waiting = []
     if waiting:
         yield _joined(waiting)
 
@@ -261,6 +272,6 @@ def _chosen(some: Candidates, kept: pl.Series) -> Candidates:
 def _read_again(reading: Reading, search: Search, tally: Tally) -> Iterator[Candidates]:
     """Read the source again for the candidates; what changed in between is left for the next run."""
     counted_before = Tally()
-    for read in reading.fingerprinted(counted_before):
+    for read in reading.fingerprinted(counted_before, rows=reading.room.rows):
         yield _chosen(read.some, pl.Series(search.take(read.prints)))
     tally.skipped["source_changed"] = search.missing

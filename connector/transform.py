@@ -18,6 +18,8 @@ from connector.profiles.match_keys import PLAIN
 from connector.profiles.normalise import Normaliser
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import polars as pl
     from numpy.typing import NDArray
 
@@ -36,6 +38,11 @@ class Candidates:
 
     frame: pl.DataFrame
     numbers: pl.Series
+
+    def cut(self, rows: int) -> Iterator[Candidates]:
+        """Give them in pieces of at most so many rows."""
+        for start in range(0, self.frame.height, rows):
+            yield Candidates(self.frame.slice(start, rows), self.numbers.slice(start, rows))
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,8 +118,8 @@ def test_many_frames_of_people_are_taken_out_without_ids(
     write(config, people)
     export(config)
     write(config, people[:140] * 2)
-    monkeypatch.setattr("connector.job.LEAST_ROWS", 1)
-    done = export(config, mode="remove", memory=1)
+    monkeypatch.setattr("connector.room.MOST_ROWS", 1)
+    done = export(config, mode="remove")
     assert (done.tally.read, done.tally.to_remove, done.tally.removed) == (280, 140, 140)
     assert holds(sandbox, people[140:])
 

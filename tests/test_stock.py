@@ -18,6 +18,7 @@ from connector.hashing import Hashed
 from connector.profiles.fingerprints import fingerprinter
 from connector.profiles.segments import open_segment
 from connector.report import Tally
+from connector.room import Room
 from connector.state import State
 from connector.stock import Reading, Stock, take_stock
 from tests.audience_model import Person
@@ -58,13 +59,13 @@ class Place:
                 table.writerow([one.id, *emails, phone, one.first, "yes" if one.consent else "no"])
 
     def reading(self, never: PersonSet, frame_rows: int = 3) -> Reading:
-        segment = open_segment(Config.load(self.folder), "people", frame_rows=frame_rows)
-        return Reading(segment, fingerprinter(segment.mapping, KEY, value_based=False), (never,))
+        segment = open_segment(Config.load(self.folder), "people")
+        return Reading(segment, fingerprinter(segment.mapping, KEY, value_based=False), (never,), room=Room(frame_rows))
 
     def ledger_of(self, people: list[Person], held: int) -> Ledger:
         """A ledger of these people, the first ``held`` of them acknowledged."""
         self.write([replace(one, consent=True) for one in people])
-        prints = [read.prints for read in self.reading(PersonSet()).fingerprinted(Tally())]
+        prints = [read.prints for read in self.reading(PersonSet()).fingerprinted(Tally(), rows=3)]
         rows = kept_rows([replace(one, last="", postal="") for one in people])
         rows = rows.with_columns(pl.concat(prints).get_columns())
         return slice_of(self.state, self.folder / "ledger", rows, segment="people", key=KEY, held=held)

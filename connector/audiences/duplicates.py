@@ -41,8 +41,10 @@ class Unchanged:
     ahead, still does.
     """
 
-    def __init__(self, ledger: Ledger, numbers: NDArray[np.uint32]) -> None:
+    def __init__(self, ledger: Ledger, numbers: NDArray[np.uint32], rows: int = LOOK_UP_ROWS) -> None:
+        """Begin; the ledger is looked through for so many ``rows`` at once."""
         self._ledger = ledger
+        self._rows = rows
         self._numbers = numbers
         self._passes = 0
         self._asked = {"cells": DigestSet(), "ids": DigestSet()}
@@ -52,7 +54,7 @@ class Unchanged:
     @property
     def worth(self) -> int:
         """How many rows a look through the ledger is worth."""
-        return LOOK_UP_ROWS if len(self._numbers) else 0
+        return self._rows if len(self._numbers) else 0
 
     def known(self, what: Literal["cells", "ids"], keys: Keys) -> NDArray[np.bool_]:
         """Tell which identities a member has; :meth:`look_up` them first."""

@@ -15,7 +15,7 @@ import polars as pl
 from connector.audiences.batch import batches
 from connector.audiences.digest_set import DigestSet, identify
 from connector.audiences.ledger_rows import MASK_ORDER, SEVERAL, hex_digests, identities_of, kept_codes
-from connector.audiences.removals import Removal, concat_removals
+from connector.audiences.removal_rows import Removal, concat_removals
 from connector.audiences.suppression import MATCHED_BY
 from connector.audiences.upload import Upload
 from connector.hashing import Hashed
@@ -61,7 +61,7 @@ class Erasure:
             asked: Identifiers that go in any case.
         """
         removals = concat_removals([*asked, *identifiers(found)])
-        self.sent += sum(removal.rows.height for removal in removals)
+        self.sent += sum(removal.height for removal in removals)
         whole = True
         for removal in removals:
             whole = self._remove(removal) and whole
@@ -82,9 +82,9 @@ class Erasure:
             before_batch=self.before_batch,
             stop=self.stop,
         )
-        outcome = upload.send(batches([removal.rows], removal.schema))
+        outcome = upload.send(batches(removal.frames(), removal.schema))
         self.removed += outcome.rows - outcome.missing
-        return outcome.rows - outcome.missing == removal.rows.height
+        return outcome.rows - outcome.missing == removal.height
 
     def _record(self, receipt: Receipt) -> None:
         self.state.record_batches(self.run_id, "remove", [receipt.counts()])
@@ -143,8 +143,8 @@ def _of_frame(frame: pl.DataFrame, shared: _Shared) -> Iterator[Removal]:
     if weak:
         rows = pl.DataFrame([hex_digests(frame, code) for code in weak])
         known = rows.select(pl.any_horizontal(pl.all().is_not_null())).to_series()
-        yield Removal(tuple(weak), Hashed(rows.filter(known)))
+        yield Removal.of(Hashed(rows.filter(known)))
 
 
 def _single(code: str, cells: pl.Series) -> Removal:
-    return Removal((code,), Hashed(cells.drop_nulls().to_frame()))
+    return Removal.of(Hashed(cells.drop_nulls().alias(code).to_frame()))

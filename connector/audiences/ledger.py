@@ -19,7 +19,8 @@ import polars as pl
 from connector.audiences.ledger_book import LedgerBook, Part, SliceRecord, folder_of, part_number, part_run
 from connector.audiences.ledger_rescue import left_by_crash, rescued
 from connector.audiences.ledger_rows import MASK_ORDER
-from connector.audiences.members import LOADED, Members, Piece, read_members
+from connector.audiences.members import stretches
+from connector.audiences.members_loading import LOADED, MOST_LOADED, Piece, read_members
 from connector.errors import SourceError, TransientError
 from connector.in_order import in_order
 
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from connector.audiences.ledger_files import LedgerFiles
-    from connector.audiences.members import Kind
+    from connector.audiences.members import Members
+    from connector.audiences.members_loading import Kind
     from connector.state import State
 
 T = TypeVar("T")
@@ -44,12 +46,14 @@ class Tidiness:
     """When a slice is written anew, and in parts of how many rows.
 
     ``waste``: how many rows may be superseded or gone, as a share of the live ones; a few thousand are never worth it.
+    ``loaded``: of more rows half as many are loaded at a time: what is superseded would take as much as what is not.
     """
 
     waste: float = 0.3
     least_waste: int = 5_000
-    parts: int = 600
+    parts: int = 1_000
     rows: int = 250_000
+    loaded: int = 6_000_000
 
 
 TIDY: Final = Tidiness()
@@ -72,14 +76,14 @@ class Ledger:
         self._run_id = run_id
         self._tidiness = tidiness or TIDY
         self._rows = [p for p in record.parts if p.kind == "rows"]
-        self.members, self._starts = self._load()
+        self.members, self._starts = self._load(MOST_LOADED)
         self._waste = sum(p.rows for p in record.files) - len(self.members)
 
-    def _load(self) -> tuple[Members, list[int]]:
+    def _load(self, most: int) -> tuple[Members, list[int]]:
         parts = self._record.files
         read = lambda part: self._read(part, LOADED if part.kind == "rows" else _PRINT)  # noqa: E731
-        frames = in_order(read, parts, workers=READERS)
-        members, starts = read_members([Piece(p.kind, p.rows, p.held) for p in parts], frames)
+        pieces = [Piece(p.kind, p.rows, p.held) for p in parts]
+        members, starts = read_members(pieces, lambda: in_order(read, parts, workers=READERS), most=most)
         return members, [s for s, p in zip(starts, parts, strict=True) if p.kind == "rows"]
 
     @property
@@ -128,13 +132,13 @@ class Ledger:
         """Take back every acknowledgement, before the audience is replaced."""
         self._record = self._book.doubt(self._record)
 
-    def leave(self, numbers: NDArray[np.int64]) -> None:
+    def leave(self, numbers: NDArray[np.integer]) -> None:
         """Enter that members are about to be taken out: from now on they may be in the audience, or not."""
         self._mark("leaving", numbers[~self.members.leaving[numbers]])
         self.members.leaving[numbers] = True
         self.members.held[numbers] = False
 
-    def strike(self, numbers: NDArray[np.int64]) -> None:
+    def strike(self, numbers: NDArray[np.integer]) -> None:
         """Enter that members were taken out."""
         self._mark("gone", numbers)
         self._waste += len(numbers)
@@ -145,7 +149,7 @@ class Ledger:
         self._add("leaving", rows.select(_PRINT), held=0)
         self._waste += 2 * rows.height
 
-    def erase(self, numbers: NDArray[np.int64]) -> None:
+    def erase(self, numbers: NDArray[np.integer]) -> None:
         """Strike members and write the slice anew, so that no file holds anything of them."""
         self.strike(numbers)
         self._write_anew()
@@ -177,10 +181,10 @@ class Ledger:
         look_at = lambda place: look(self._read(place[0], columns), place[2])  # noqa: E731
         yield from in_order(look_at, self._places(numbers), workers=READERS)
 
-    def _places(self, numbers: NDArray[np.integer]) -> Iterator[tuple[Part, int, NDArray[np.bool_]]]:
+    def _places(self, chosen: NDArray[np.integer] | NDArray[np.bool_]) -> Iterator[tuple[Part, int, NDArray[np.bool_]]]:
         """Name the parts that hold these members: with the place of their first row, and which rows are meant."""
         wanted = np.zeros(sum(p.rows for p in self._rows), dtype=bool)
-        wanted[self.members.place[numbers]] = True
+        wanted[self.members.place[chosen]] = True
         for part, start in zip(self._rows, self._starts, strict=True):
             mine = wanted[start : start + part.rows]
             if mine.any():
@@ -209,11 +213,12 @@ class Ledger:
         self._record = self._book.drop(self._record, {p.part for p in self._record.parts})
         self._sweep()
 
-    def _mark(self, kind: Kind, numbers: NDArray[np.int64]) -> None:
-        if len(numbers):
-            prints = pl.DataFrame({"high": self.members.high[numbers], "low": self.members.low[numbers]})
+    def _mark(self, kind: Kind, numbers: NDArray[np.integer]) -> None:
+        for here in stretches(len(numbers)):
+            some = numbers[here]
+            prints = pl.DataFrame({"high": self.members.high[some], "low": self.members.low[some].astype(np.uint64)})
             self._add(kind, prints, held=0)
-            self._waste += len(numbers)
+            self._waste += len(some)
 
     def _write_anew(self) -> None:
         """Copy the live rows into few parts, then let those be the slice in one change of the book."""
@@ -230,13 +235,13 @@ class Ledger:
 
     def _reload(self) -> None:
         self._rows = [p for p in self._record.parts if p.kind == "rows"]
-        self.members, self._starts = read_members([], [])  # not two slices in memory at a time
-        self.members, self._starts = self._load()
+        self.members, self._starts = read_members([], list)  # not two slices in memory at a time
+        self.members, self._starts = self._load(self._tidiness.loaded)
 
     def _copy(self, chosen: NDArray[np.bool_], *, held: bool) -> None:
         waiting: list[pl.DataFrame] = []
-        for frame in self.details(np.flatnonzero(chosen)):
-            waiting.append(frame.drop("number"))
+        for part, _, mine in self._places(chosen):
+            waiting.append(self._read(part).filter(pl.Series(mine)))
             if sum(some.height for some in waiting) >= self._tidiness.rows:
                 self._put(waiting, held=held)
                 waiting = []

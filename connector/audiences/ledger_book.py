@@ -19,7 +19,7 @@ from connector.state import now
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
-    from connector.audiences.members import Kind
+    from connector.audiences.members_loading import Kind
     from connector.state import State
 
 

@@ -12,7 +12,7 @@ from connector.audiences.ledger_book import LedgerBook, Part, SliceRecord, folde
 
 if TYPE_CHECKING:
     from connector.audiences.ledger_files import LedgerFiles, Survey
-    from connector.audiences.members import Kind
+    from connector.audiences.members_loading import Kind
 
 OF_ROWS: Final = "mask"  # a column that parts of rows have and others have not
 

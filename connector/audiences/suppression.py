@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import polars_hash as plh
 
-from connector.audiences.digest_set import DigestSet, identify
+from connector.audiences.digest_set import SpillingSet, identify
 from connector.audiences.ledger_rows import SEVERAL, digest_identity, hex_digests, kept_codes
 from connector.audiences.packing import keys_of_words, word_names
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from connector.audiences.digest_set import DigestSet
     from connector.audiences.ledger import Ledger
     from connector.hashing import Hashed
 
@@ -44,7 +45,7 @@ def identity_of(rows: pl.DataFrame, code: str) -> pl.Series:
 class PersonSet:
     """People by any of their e-mails, phones or external ids."""
 
-    by: dict[str, DigestSet] = field(default_factory=lambda: {code: DigestSet() for code in MATCHED_BY})
+    by: dict[str, DigestSet] = field(default_factory=lambda: {code: SpillingSet(rows=1) for code in MATCHED_BY})
 
     def __bool__(self) -> bool:
         return any(len(digests) for digests in self.by.values())

@@ -33,7 +33,7 @@ SESSION_SECONDS = 3600.0  # Meta discards what comes later than 90 minutes: begi
 REPEATS = 5  # of the first batch of a replacement, which is never sent again unasked
 REPLACE_SECONDS = 5100.0  # a replacement cannot begin anew: stop five minutes before Meta closes it
 MOST_BYTES = 128_000_000
-LEAST_IN_FLIGHT = 4
+LEAST_IN_FLIGHT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Upload:
     Args:
         operation: ``add``, ``remove``, or ``replace`` (the whole audience, atomically; meta-graph-api.md §2.3).
         in_flight: Requests under way at once; the pace may allow fewer.
-        most_bytes: Size of all bodies under way together; four may be under way however large they are.
+        most_bytes: Size of all bodies under way together; two may be under way however large they are.
         on_receipt: Called in the calling thread for every acknowledged request.
         on_rows: Called in the calling thread with the number of rows, from the first on, that are all settled.
         on_refused: Called in the calling thread, before ``on_rows``, with the places (from 0) of rows that Meta refuses.

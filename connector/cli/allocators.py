@@ -13,7 +13,8 @@ import os
 from contextlib import suppress
 from typing import Final
 
-_M_ARENA_MAX: Final = -8  # of malloc.h
+_M_ARENA_MAX, _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -8, -3, -1  # of malloc.h
+_LARGE: Final = 1 << 22  # bytes: what is larger is given back when it is freed, not kept among what is not
 
 
 def settle() -> None:
@@ -28,4 +29,6 @@ def settle() -> None:
     atexit.register(gc.freeze)  # all memory goes with the process: looking through it first takes half a second
     os.environ.setdefault("_RJEM_MALLOC_CONF", "narenas:1,muzzy_decay_ms:0")
     with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+        library = ctypes.CDLL(None)
+        for name, value in ((_M_ARENA_MAX, 1), (_M_MMAP_THRESHOLD, _LARGE), (_M_TRIM_THRESHOLD, 4 * _LARGE)):
+            library.mallopt(name, value)

@@ -77,13 +77,17 @@ def plan_it(
     limit: Limit = None,
     full: Full = False,
     allow_shrink: AllowShrink = False,
+    memory: Memory = "1GB",
     workspace: Workspace = HERE,
     as_json: Json = False,
 ) -> None:
     """Prove access, read and count everything, and send nothing."""
 
     def work() -> Answer:
-        options = Options(dry_run=True, mode=mode, limit=limit, full=full, allow_shrink=allow_shrink)
+        options = Options(
+            dry_run=True, mode=mode, limit=limit, full=full, allow_shrink=allow_shrink,
+            memory=read_size(memory, "--memory"),
+        )  # fmt: skip
         return run_exports(workspace, name, to, options, quiet=as_json)
 
     respond("plan segment", work, as_json=as_json)

@@ -23,7 +23,7 @@ MaxWait = Annotated[
     str, typer.Option("--max-wait", metavar="SPAN", help="How long to wait for Meta in all: 90s, 30m, 2h.")
 ]
 Memory = Annotated[
-    str, typer.Option("--memory", metavar="SIZE", help="How much memory to stay below, about: 500MB, 2GB.")
+    str, typer.Option("--memory", metavar="SIZE", help="Memory to stay below: 500MB, 2GB. More is faster.")
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 

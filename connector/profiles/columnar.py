@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SLICE_ROWS: Final = 131_072
+SLICE_ROWS: Final = 65_536
+FIRST_ROWS: Final = 2_048  # of a file: enough to see how long its cells are
+ROW_BYTES: Final = 1_024  # of a slice for each row of a frame; usual rows take a quarter of that
+SLICES: Final = 8  # frames of a slice: each slice costs a look at the file
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +70,15 @@ class ColumnarFile:
 
     def _slices(self, columns: list[str], rows: int) -> Iterator[pl.DataFrame]:
         total = self.height()
-        step = max(rows, SLICE_ROWS // rows * rows)
-        for start in range(0, total, step):
-            yield self._asked(partial(self._slice, columns, start, step))
+        most = max(rows, min(SLICE_ROWS, SLICES * rows) // rows * rows)
+        start, step = 0, min(most, FIRST_ROWS)
+        while start < total:
+            frame = self._asked(partial(self._slice, columns, start, step))
+            start += step
+            # Long cells: as many rows as take what usual rows do, by the ones before.
+            fitting = ROW_BYTES * rows * frame.height // max(1, int(frame.estimated_size()))
+            step = min(most, max(1, fitting))
+            yield frame
 
     def _remote(self, columns: list[str], rows: int) -> Iterator[pl.DataFrame]:
         """Read an object front to back: every slice would fetch its whole row group again."""

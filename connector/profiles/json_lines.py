@@ -33,6 +33,8 @@ Text = TypeVar("Text", pl.Series, pl.Expr)
 BLOCK_BYTES: Final = 16 << 20
 PROBE_BYTES: Final = 512 << 10
 """How much of every block but the first is searched for keys that the first does not have."""
+ROW_BYTES: Final = 512
+"""How much is read at a time for each row that may be given at a time, where that is less than a block."""
 LINE_BYTES: Final = 64 << 20
 _BLANK: Final = b" \t\r\n"
 
@@ -59,7 +61,7 @@ class JsonLinesFile:
             SourceError: with the line: what is no JSON object; ``source.empty``.
         """
         names: dict[str, None] = {}
-        for line, data in self._blocks():
+        for line, data in self._blocks(self.block):
             end = data.find(b"\n", PROBE_BYTES)
             probe = data if line == 1 or end < 0 else data[:end]
             for offset, text in enumerate(probe.split(b"\n")):
@@ -79,7 +81,7 @@ class JsonLinesFile:
         Raises:
             SourceError: with the line: what is no JSON object, an object where an attribute should be.
         """
-        for line, data in self._blocks():
+        for line, data in self._blocks(min(self.block, ROW_BYTES * rows)):
             block = _Block(data, line=line, name=self.name)
             frame = block.read(dict.fromkeys(columns, pl.String))
             lists = [column for column in columns if _looks_nested(frame[column]).any()]
@@ -87,13 +89,13 @@ class JsonLinesFile:
             block.refuse_nul(frame)
             yield from as_text(frame, null=self.spec.null, file=self.name).iter_slices(rows)
 
-    def _blocks(self) -> Iterator[tuple[int, bytes]]:
-        """Yield whole lines with the number of the first."""
+    def _blocks(self, size: int) -> Iterator[tuple[int, bytes]]:
+        """Yield whole lines with the number of the first, about ``size`` bytes at a time."""
         with self.file.open() as raw:
             stream = Utf8Stream(raw, name=self.name, encoding=self.spec.encoding)
             line, data, ended = 1, b"", False
             while not ended:
-                piece = stream.read(self.block)
+                piece = stream.read(size)
                 ended = not piece
                 data += piece
                 end = len(data) if ended else data.rfind(b"\n") + 1

@@ -5,6 +5,7 @@ Owns source, predicate and mapping belonging together. Must not know what is don
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from connector.profiles.mapping import SEVERAL, Mapping, read_mapping
 from connector.profiles.sources import open_source
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
 
     import polars as pl
 
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from connector.profiles.predicate import Predicate
     from connector.profiles.sources import Source
 
-FRAME_ROWS = 32_768  # rows at a time: 13 keys then need 570 MB in all, and twice that many cost a tenth less CPU
-NARROW = 4  # columns at most, of which twice as many rows take no more memory
+FRAME_ROWS = 32_768
+ROW_BYTES = 512  # that a row of a frame may take on average; usual ones take a quarter of that
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +55,21 @@ class Segment:
             SourceError: the profiles cannot be read; with file and line where there is one.
         """
         columns = dict.fromkeys([*self.mapping.columns, *(self.predicate.columns if self.predicate else ())])
-        for frame in self.source.frames(list(columns), rows=self.frame_rows):
+        read = self.source.frames(list(columns), rows=self.frame_rows)
+        for frame in itertools.chain.from_iterable(map(self._fitting, read)):
             if self.predicate is None:
                 yield Chunk(frame, {}, frame.height)
             else:
                 mask, unparsable = self.predicate.mask(frame)
                 yield Chunk(frame.filter(mask), unparsable, frame.height)
 
+    def _fitting(self, frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
+        """Cut a frame of long cells into pieces that take what a frame of usual ones does."""
+        pieces = -(-int(frame.estimated_size()) // (ROW_BYTES * self.frame_rows))
+        yield from [frame] if pieces <= 1 else frame.iter_slices(max(1, frame.height // pieces))
 
-def open_segment(config: Config, name: str, *, frame_rows: int = FRAME_ROWS) -> Segment:
+
+def open_segment(config: Config, name: str) -> Segment:
     """Open the segment ``name``: its mapping read, its source's header looked at, its predicate understood.
 
     Raises:
@@ -79,7 +86,7 @@ def open_segment(config: Config, name: str, *, frame_rows: int = FRAME_ROWS) -> 
         from connector.profiles.predicate import parse_predicate  # noqa: PLC0415 - loads a SQL parser: a tenth of a second
 
         predicate = parse_predicate(model.where, columns=known, file=str(shown(config.file)), line=None)
-    return Segment(name, source, mapping, predicate, frame_rows * (2 if len(mapping.columns) <= NARROW else 1))
+    return Segment(name, source, mapping, predicate)
 
 
 def split_lists(mapping: Mapping, origin: TableFile | Query) -> Mapping:

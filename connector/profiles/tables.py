@@ -32,6 +32,9 @@ EXACT_BYTES: Final = 2 << 20
 RECORD_BYTES: Final = 16 << 20
 """The longest record: what is longer is a quote that was never closed."""
 
+ROW_BYTES: Final = 512
+"""How much is read at a time for each row that may be given at a time, where that is less than a block."""
+
 _NEWLINE, _RETURN, _QUOTE = (ord(character) for character in '\n\r"')
 
 
@@ -68,17 +71,20 @@ class DelimitedFile:
             stream = Utf8Stream(raw, name=self.name, encoding=self.spec.encoding)
             head = stream.read(HEAD_BYTES)
             header = read_header(head, self.spec, name=self.name)
-            for frame in self._parsed(_pieces(head[header.used :], stream, self.block), header, columns):
+            block = min(self.block, ROW_BYTES * rows)
+            for frame in self._parsed(_pieces(head[header.used :], stream, block), block, header, columns):
                 yield from as_text(frame, null=self.spec.null, file=self.name).iter_slices(rows)
 
-    def _parsed(self, pieces: Iterator[bytes], header: Header, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+    def _parsed(
+        self, pieces: Iterator[bytes], block: int, header: Header, columns: Sequence[str]
+    ) -> Iterator[pl.DataFrame]:
         """Cut the text at the borders of records and parse piece by piece."""
         read = _Records(header.shape, {column: header.names.index(column) for column in columns}, self.name)
         data, line, ended, used = b"", header.lines + 1, False, 0
         # How many of the bytes ahead are known to hold something doubtful: they are looked at in small pieces.
         doubtful = 0
         while True:
-            if used == 0 or (len(data) < self.block and not ended):
+            if used == 0 or (len(data) < block and not ended):
                 piece = next(pieces, b"")
                 ended = not piece
                 data += piece

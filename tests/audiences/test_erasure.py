@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connector.audiences.erasure import Found, identifiers
-from connector.audiences.removals import concat_removals
+from connector.audiences.removal_rows import concat_removals
 from connector.state import State
 from tests.audience_model import Person, Row, cells, names_of
 from tests.by_hand import digest_of, sha
@@ -70,7 +70,7 @@ def test_every_identifier_goes_but_those_of_who_stays(
     }
     sent = concat_removals(identifiers(found))
     assert all(len(removal.schema) == 1 for removal in sent), "whoever has an e-mail needs no name"
-    assert {(one.schema[0], value) for one in sent for (value,) in one.rows.rows()} == expected
+    assert {(one.schema[0], value) for one in sent for rows in one.frames() for (value,) in rows.rows()} == expected
 
 
 def test_whoever_has_neither_email_nor_phone_goes_by_names_and_id(found_in: Callable[..., list[Found]]) -> None:
@@ -79,7 +79,8 @@ def test_whoever_has_neither_email_nor_phone_goes_by_names_and_id(found_in: Call
     rows: list[Row] = [
         frozenset((key, value) for key, value in row.items() if value)
         for removal in concat_removals(identifiers(found))
-        for row in removal.rows.iter_rows(named=True)
+        for rows in removal.frames()
+        for row in rows.iter_rows(named=True)
     ]
     assert rows == [names_of(nameless.rows()[0])], "the id is somebody else's as well"
 

@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connector.audiences.members import UNKNOWN, Members, Piece, Wanted, _Index, _order_ties, _sorting, read_members
+from connector.audiences.members import UNKNOWN, Index, Members, Wanted
+from connector.audiences.members_loading import Piece, _order_ties, _sorting, read_members
 
 FEW = settings(max_examples=80)
 Print = tuple[int, int]
 # Few fingerprints, some that share a half: what is one in 10^19 in earnest is every second one here.
-prints = st.tuples(st.sampled_from([0, 1, 2**63, 2**64 - 1]), st.sampled_from([0, 1, 2**64 - 1]))
+prints = st.tuples(st.sampled_from([0, 1, 2**63, 2**64 - 1]), st.sampled_from([0, 1, 2**32 - 1]))
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,13 @@ def frame(part: Part, before: int) -> pl.DataFrame:
     )
 
 
-def read(parts: list[Part]) -> tuple[Members, list[int]]:
+def read(parts: list[Part], most: int = 1_000) -> tuple[Members, list[int]]:
     frames, before = [], 0
     for part in parts:
         frames.append(frame(part, before))
         before += len(part.prints) if part.kind == "rows" else 0
     pieces = [Piece(p.kind, len(p.prints), p.held) for p in parts]  # type: ignore[arg-type]
-    return read_members(pieces, iter(frames))
+    return read_members(pieces, lambda: iter(frames), most=most)
 
 
 def told(parts: list[Part]) -> dict[Print, tuple[int, bool, bool]]:
@@ -90,14 +91,16 @@ def told(parts: list[Part]) -> dict[Print, tuple[int, bool, bool]]:
 @pytest.fixture(params=[1, 3, 1 << 20], ids="{} at once".format)
 def at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """How many rows are worked on at a time makes no difference."""
-    monkeypatch.setattr("connector.audiences.members._AT_ONCE", request.param)
+    for module in ("members", "members_loading"):
+        monkeypatch.setattr(f"connector.audiences.{module}.AT_ONCE", request.param)
 
 
 @pytest.mark.usefixtures("at_once")
 @FEW
-@given(slices())
-def test_later_parts_overrule_earlier_ones(parts: list[Part]) -> None:
-    members, starts = read(parts)
+@given(slices(), st.sampled_from([1, 5, 1_000]))
+def test_later_parts_overrule_earlier_ones(parts: list[Part], most: int) -> None:
+    """Whether they are read at once or, as ``most`` has it, in ranges."""
+    members, starts = read(parts, most)
     got = {
         (int(high), int(low)): (int(place), bool(held), bool(leaving))
         for high, low, place, held, leaving in zip(
@@ -144,12 +147,14 @@ def test_members_are_found_and_met_once(parts: list[Part], frames: list[list[Pri
 @FEW
 @given(st.lists(prints, max_size=12), st.lists(st.lists(prints, max_size=10), max_size=4))
 def test_each_fingerprint_is_taken_as_often_as_it_is_wanted(wanted: list[Print], frames: list[list[Print]]) -> None:
-    left, asking = Counter(wanted), Wanted([asked(wanted[:2]), asked(wanted[2:])]).search()
+    """By its upper half: the whole of it would be twice as much to hold."""
+    pieces = [asked(some)["high"].to_numpy() for some in (wanted[:2], wanted[2:])]
+    left, asking = Counter(high for high, _ in wanted), Wanted(pieces).search()
     for some in frames:
         expected = []
-        for one in some:
-            expected.append(left[one] > 0)
-            left[one] -= left[one] > 0
+        for high, _ in some:
+            expected.append(left[high] > 0)
+            left[high] -= left[high] > 0
         assert asking.take(asked(some)).tolist() == expected
     assert asking.missing == left.total()
 
@@ -173,14 +178,14 @@ numbers = st.lists(st.one_of(st.integers(0, 2**64 - 1), st.sampled_from([0, 1, 2
 @given(known=numbers, wanted=numbers)
 def test_the_table_by_first_bits_says_the_place_that_a_binary_search_says(known: list[int], wanted: list[int]) -> None:
     high, asked = np.sort(np.array(known, np.uint64)), np.array([*wanted, *known], np.uint64)
-    assert _Index(high).places(asked).tolist() == np.searchsorted(high, asked).tolist()
+    assert Index(high).places(asked).tolist() == np.searchsorted(high, asked).tolist()
 
 
 def test_the_table_holds_for_many_numbers_that_are_not_random_at_all() -> None:
     ends = [*range(5_000), *[2**63] * 5_000, *(2**64 - 1 - n for n in range(3_000))]
     high = np.sort(np.array(ends, np.uint64))
     asked = np.unique(np.concatenate([high, high + np.uint64(1), high - np.uint64(1)]))
-    assert _Index(high).places(asked).tolist() == np.searchsorted(high, asked).tolist()
+    assert Index(high).places(asked).tolist() == np.searchsorted(high, asked).tolist()
 
 
 @given(numbers)
@@ -191,3 +196,24 @@ def test_sorting_by_first_bits_and_ordering_ties_sorts(high: list[int]) -> None:
     _order_ties(by_first_bits, np.zeros(len(high), np.uint64), place, bits)
     assert by_first_bits.tolist() == unsorted.take(place).tolist() == sorted(high)
     assert sorted(place.tolist()) == list(range(len(high)))
+
+
+def test_many_rows_are_read_in_ranges_and_come_to_the_same() -> None:
+    dice = np.random.default_rng(1)
+    high = dice.integers(0, 2**64, 500, dtype=np.uint64).tolist()
+    both = [Part("rows", tuple((one, 0) for one in high), 500)] * 2
+    readings = []
+    frames = [frame(one, 500 * n) for n, one in enumerate(both)]
+    pieces = [Piece("rows", 500, 500)] * 2
+
+    def again() -> list[pl.DataFrame]:
+        readings.append(1)
+        return frames
+
+    whole, _ = read_members(pieces, again)
+    cut, _ = read_members(pieces, again, most=500)
+    assert len(readings) == 1 + 4
+    for name in ("high", "low", "place", "rows", "sent", "mask", "held", "leaving", "met"):
+        assert getattr(whole, name).tolist() == getattr(cut, name).tolist(), name
+        assert getattr(whole, name).dtype == getattr(cut, name).dtype
+    assert whole.place.min() == 500, "the later ones"

@@ -12,16 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connector.audiences.ledger_rows import hex_digests
-from connector.audiences.removals import (
-    Leavers,
-    Removal,
-    Staying,
-    Taken,
-    concat_removals,
-    first_rows,
-    plan_removals,
-    removal_rows,
-)
+from connector.audiences.removal_rows import Removal, concat_removals, first_rows, removal_rows
+from connector.audiences.removals import Leavers, Staying, Taken
+from connector.audiences.take_out import plan_removals
 from connector.hashing import Hashed
 from connector.state import State
 from tests import ledger_people
@@ -68,11 +61,10 @@ def ids_of(ledger: Ledger, found: np.ndarray, people: list[Person]) -> set[Perso
 def rows_in(removals: Iterable[Removal]) -> list[Row]:
     found: list[Row] = []
     for removal in removals:
-        assert removal.rows.columns == list(removal.schema)
-        found += [
-            frozenset((key, value) for key, value in row.items() if value is not None)
-            for row in removal.rows.iter_rows(named=True)
-        ]
+        rows = [row for frame in removal.frames() for row in frame.iter_rows(named=True)]
+        assert all(list(row) == list(removal.schema) for row in rows)
+        assert len(rows) == removal.height
+        found += [frozenset((key, value) for key, value in row.items() if value is not None) for row in rows]
     return found
 
 
@@ -128,12 +120,12 @@ def test_what_nobody_else_holds_goes_and_nothing_more(
     assert ids_of(ledger, plan.hit, leaving) == told.hit
     assert ids_of(ledger, plan.out, leaving) == told.out
     assert ids_of(ledger, plan.shared, leaving) == set(leaving) - told.out - told.lingers
-    assert kept_of(plan.lingering) == {
+    assert kept_of(plan.lingering()) == {
         print_of(person): (person.id, cells(person.rows(), "PHONE") & cells(held, "PHONE")) for person in told.lingers
     }
 
 
-def kept_of(lingering: list[pl.DataFrame]) -> dict[tuple[int, int], tuple[str, set[str]]]:
+def kept_of(lingering: Iterable[pl.DataFrame]) -> dict[tuple[int, int], tuple[str, set[str]]]:
     """Who lingers, and the phones that are left of them."""
     kept = {}
     for rows in lingering:
@@ -217,31 +209,36 @@ def test_whoever_is_known_by_an_id_alone_is_taken_out_by_it(slice_of: Callable[.
 
 
 def test_many_leavers_are_read_again_instead_of_remembered(
-    slice_of: Callable[..., Ledger], monkeypatch: pytest.MonkeyPatch
+    slice_of: Callable[..., Ledger],
 ) -> None:
     some = [Person(str(n), (f"e{n}@x",)) for n in range(4)]
     ledger = slice_of(some[:2], some[2:])
     plans = []
     for most in (10, 1):
-        monkeypatch.setattr("connector.audiences.removals._MOST_REMEMBERED", most)
-        leavers = Leavers(ledger, ledger.everyone())
+        leavers = Leavers(ledger, ledger.everyone(), most)
         plans.append(set(rows_in(plan_removals(leavers, Staying(leavers)).removals)))
     assert plans[0] == plans[1] == {frozenset({("EMAIL", sha(f"e{n}@x"))}) for n in range(4)}
 
 
 def removal(code: str, *values: str) -> Removal:
-    return Removal((code,), Hashed(pl.DataFrame({code: list(values)}, schema={code: pl.String})))
+    return Removal.of(Hashed(pl.DataFrame({code: list(values)}, schema={code: pl.String})))
 
 
 def test_removals_of_a_schema_are_put_together_and_cut_by_a_limit() -> None:
     parts = [removal("PHONE", "p"), removal("EMAIL", "a", "b"), removal("EMAIL"), removal("EMAIL", "b", "c")]
     together = concat_removals(parts)
-    assert [(one.schema, one.rows.rows()) for one in together] == [
+    assert [(one.schema, rows_given(one)) for one in together] == [
         (("EMAIL",), [("a",), ("b",), ("c",)]),
         (("PHONE",), [("p",)]),
     ]
     assert first_rows(together, None) == together
-    assert [[one.rows.height for one in first_rows(together, most)] for most in (4, 3, 2, 0)] == [[3, 1], [3], [2], []]
+    for most, heights in ((4, [3, 1]), (3, [3]), (2, [2]), (0, [])):
+        kept = first_rows(together, most)
+        assert [one.height for one in kept] == [len(rows_given(one)) for one in kept] == heights
+
+
+def rows_given(one: Removal) -> list[tuple[str, ...]]:
+    return [row for frame in one.frames() for row in frame.rows()]
 
 
 def test_a_row_of_identifiers_that_nobody_is_removed_by_asks_for_nothing() -> None:

@@ -232,12 +232,13 @@ def start(workspace: Path, sandbox: dict[str, Any], add_demo: Callable[..., None
 def scarce(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bounds so low that everything is read again, looked up piece by piece, and written anew all the time."""
     monkeypatch.setattr("connector.refresh.MOST_KEPT", 0)
-    monkeypatch.setattr("connector.audiences.duplicates.LOOK_UP_ROWS", 2)
+    monkeypatch.setattr("connector.exporting.LOOK_UP_ROWS", 2)
     monkeypatch.setattr("connector.audiences.duplicates.MOST_PASSES", 2)
     monkeypatch.setattr("connector.stock.MOST_WAITING", 0)
-    monkeypatch.setattr("connector.job.Options.frame_rows", 3)
+    monkeypatch.setattr("connector.room.MOST_ROWS", 3)
+    monkeypatch.setattr("connector.room.LEAST_ROWS", 3)
     monkeypatch.setattr("connector.sending.PART_ROWS", 3)
-    monkeypatch.setattr("connector.audiences.removals._MOST_REMEMBERED", 1)
+    monkeypatch.setattr("connector.leaving.MOST_REMEMBERED", 1)
     monkeypatch.setattr("connector.audiences.ledger.TIDY", Tidiness(waste=0.2, least_waste=1, parts=5, rows=4))
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 import csv
 import json
 import random
-import subprocess
-import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cache
@@ -18,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import polars as pl
 import pytest
 
+from tests.alone import export_alone
 from tests.by_hand import adds_up, digest_of, sha
 from tests.sandbox_control import held, uploads
 
@@ -401,25 +400,6 @@ def test_a_mapping_that_says_something_else_sends_what_it_makes_of_everybody(
     sends_nothing(world, run, people)
 
 
-ALONE = """
-import re, sys
-from pathlib import Path
-from connector.cli.main import main
-try:
-    main()
-finally:
-    print(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1], file=sys.stderr)
-"""
-
-
-def export_alone() -> tuple[dict[str, Any], float]:
-    """Export in a process of its own: its report, and its peak of memory in MB (not the one it began with as our fork)."""
-    alone = [sys.executable, "-c", ALONE, *EXPORT]
-    done = subprocess.run(alone, capture_output=True, text=True, timeout=600, check=False)
-    assert done.returncode == 0, done.stdout
-    return json.loads(done.stdout)["data"], int(done.stderr.split()[-1]) / 1024
-
-
 @pytest.mark.stress
 def test_one_percent_of_a_million(world: World) -> None:
     people = first_version(1_000_000)
@@ -428,8 +408,8 @@ def test_one_percent_of_a_million(world: World) -> None:
     for source, most in ((people, 1_200), (later, 700), (later, 700)):
         world.write(source)
         before = uploads(world.base_url)
-        report, memory = export_alone()
+        envelope, memory = export_alone(*EXPORT[2:-1])
         said = world.rightly.mirror(source)
-        world.check(report, said)
-        assert memory < most
+        world.check(envelope["data"], said)
+        assert memory < most << 20
         assert (uploads(world.base_url) > before) == (said["to_add"] + said["to_remove"] > 0)

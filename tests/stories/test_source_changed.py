@@ -89,7 +89,8 @@ def place(
     add_demo: Callable[..., None],
 ) -> Place:
     monkeypatch.setattr("connector.stock.MOST_WAITING", 0)
-    monkeypatch.setattr("connector.job.Options.frame_rows", 1)
+    monkeypatch.setattr("connector.room.MOST_ROWS", 1)
+    monkeypatch.setattr("connector.room.LEAST_ROWS", 1)
     (workspace / "connector.yaml").write_text(CONFIG.replace("KIND", request.param), encoding="utf-8")
     (workspace / "mappings" / "crm.yaml").write_text(MAPPING, encoding="utf-8")
     place = Place(workspace, request.param, sandbox["base_url"])
@@ -126,10 +127,10 @@ def test_who_changed_while_others_were_taken_out_has_a_fate_as_well(
 ) -> None:
     """The file is another one from the moment that the first removal is on its way."""
     monkeypatch.setattr("connector.refresh.MOST_KEPT", 0)
-    monkeypatch.setattr("connector.job.LEAST_ROWS", 4)  # narrow frames have twice as many, compared ones twice that
-    monkeypatch.setattr("connector.job.MOST_ROWS", 4)
+    monkeypatch.setattr("connector.room.LEAST_ROWS", 8)  # compared ones have twice as many
+    monkeypatch.setattr("connector.room.MOST_ROWS", 8)
     monkeypatch.setattr("connector.profiles.columnar.SLICE_ROWS", 16)
-    monkeypatch.setattr("connector.audiences.duplicates.LOOK_UP_ROWS", 1)
+    monkeypatch.setattr("connector.exporting.LOOK_UP_ROWS", 1)
     removals = []
 
     def change(request: Request) -> bytes:
