@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from bench.workspace import Export, Target
 
-FEW = 2_000_000
+FEW, LARGE = 2_000_000, 5_000_000
 FIRST = (
     ("13 keys", False, "500MB"),
     ("13 keys", True, "500MB"),
@@ -29,7 +29,7 @@ def bound(most: int, target: Target, say: Callable[[str], None]) -> list[dict[st
         with workspace(keys, profiles(rows, csv=csv), target) as made:
             what = f"first export, {keys}{', CSV' if csv else ''}"
             taken.append(_case(what, rows, size, made.export("--memory", size), say))
-    for many, size in ((rows, "600MB"), (most, "1GB")):
+    for many, size in ((rows, "600MB"), (min(LARGE, most), "800MB")):
         with workspace("13 keys", profiles(many), target) as made:
             made.point_at(profiles(many), but=NEW_KEY)
             made.export()

@@ -126,8 +126,9 @@ class Job:
             ConfigError: ``memory.little``.
         """
         mapping = self.segment.mapping
-        keys, columns = len(mapping.codes), len(mapping.columns)
-        self.room = room_for(self.options.memory, keys=keys, columns=columns, members=members, more=more)
+        self.room = room_for(
+            self.options.memory, codes=mapping.codes, columns=len(mapping.columns), members=members, more=more
+        )
 
     def before_batch(self) -> None:
         """Stop between two batches when the lock is lost or an admin stepped in."""

@@ -8,9 +8,12 @@ under way at any time; so those are as many as still fit. All figures were measu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from connector.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 FRAME_ROWS: Final = 32_768  # of a frame, with a gigabyte: twice as many cost a tenth less CPU
 LEAST_ROWS, MOST_ROWS = 4_096, 131_072  # fewer cost three times the CPU, more gain nothing
@@ -18,8 +21,8 @@ NARROW: Final = 4  # columns at most, of which twice as many rows take no more m
 _GIGABYTE: Final = 1_000_000_000
 _MEGABYTE: Final = 1_000_000
 _STEP: Final = 1_024  # frames of whole thousands
-# Bytes. What every export has, and for each match key: its rules, its tables, the values that come often.
-_WHOLE, _OF_KEY = 260 * _MEGABYTE, 13 * _MEGABYTE
+# Bytes. What every export has, for each match key (its rules, the values that come often), for the numbering plans of phones.
+_WHOLE, _OF_KEY, _OF_PHONES = 260 * _MEGABYTE, 10 * _MEGABYTE, 40 * _MEGABYTE
 # Of all frames under way, for each row of one of them, and for each match key of it.
 _ROW, _CELL = 1_600, 500
 _MEMBER: Final = 30  # of the ledger, for each row
@@ -40,12 +43,12 @@ class Room:
         return min(most, max(1, most * self.rows // FRAME_ROWS))
 
 
-def room_for(memory: int, *, keys: int, columns: int, members: int = 0, more: int = 0) -> Room:
+def room_for(memory: int, *, codes: Collection[str], columns: int, members: int = 0, more: int = 0) -> Room:
     """Say how many rows a frame may have.
 
     Args:
         memory: What to stay below, in bytes.
-        keys: How many match keys are mapped.
+        codes: The match keys that are mapped.
         columns: How many columns they are read from.
         members: How many rows the ledger has.
         more: What else is held meanwhile, in bytes.
@@ -53,7 +56,8 @@ def room_for(memory: int, *, keys: int, columns: int, members: int = 0, more: in
     Raises:
         ConfigError: ``memory.little``: not even the smallest frames fit; says what would do.
     """
-    row, fixed = _ROW + _CELL * keys, _WHOLE + _OF_KEY * keys + _MEMBER * members + more
+    row = _ROW + _CELL * len(codes)
+    fixed = _WHOLE + _OF_KEY * len(codes) + (_OF_PHONES if "PHONE" in codes else 0) + _MEMBER * members + more
     fitting = (memory - fixed) // row
     if fitting < LEAST_ROWS:
         raise _little(memory, fixed + LEAST_ROWS * row, members)

@@ -13,31 +13,32 @@ from connector.errors import ConfigError
 from connector.room import FRAME_ROWS, LEAST_ROWS, MOST_ROWS, Room, room_for
 
 GIGABYTE = 1_000_000_000
+ALL = ("EMAIL", "PHONE", "FN", "LN", "GEN", "DOB", "CT", "ST", "ZIP", "COUNTRY", "EXTERN_ID")
 
 
 @pytest.mark.parametrize(
-    ("memory", "keys", "columns", "rows"),
-    [(GIGABYTE, 11, 11, FRAME_ROWS), (GIGABYTE, 1, 1, 2 * FRAME_ROWS), (2 * GIGABYTE, 11, 11, 2 * FRAME_ROWS)],
+    ("memory", "codes", "columns", "rows"),
+    [(GIGABYTE, ALL, 11, FRAME_ROWS), (GIGABYTE, ALL[:1], 1, 2 * FRAME_ROWS), (2 * GIGABYTE, ALL, 11, 2 * FRAME_ROWS)],
     ids=["usual", "narrow", "more memory"],
 )
-def test_frames_have_as_many_rows_as_cost_least(memory: int, keys: int, columns: int, rows: int) -> None:
-    found = room_for(memory, keys=keys, columns=columns).rows
+def test_frames_have_as_many_rows_as_cost_least(memory: int, codes: tuple[str, ...], columns: int, rows: int) -> None:
+    found = room_for(memory, codes=codes, columns=columns).rows
     assert rows - 2_048 < found <= rows
 
 
 @given(
     memory=st.integers(0, 8 * GIGABYTE),
-    keys=st.integers(1, 16),
+    codes=st.integers(1, 11).map(lambda n: ALL[:n]),
     columns=st.integers(1, 30),
     members=st.integers(0, 50_000_000),
     more=st.integers(0, GIGABYTE),
 )
 def test_an_export_has_room_or_says_how_much_would_do(
-    memory: int, keys: int, columns: int, members: int, more: int
+    memory: int, codes: tuple[str, ...], columns: int, members: int, more: int
 ) -> None:
     def room(memory: int, more: int) -> Room | ConfigError:
         try:
-            return room_for(memory, keys=keys, columns=columns, members=members, more=more)
+            return room_for(memory, codes=codes, columns=columns, members=members, more=more)
         except ConfigError as little:
             return little
 
