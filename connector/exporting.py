@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from connector.audiences.duplicates import LOOK_UP_ROWS, Duplicates, Unchanged
 from connector.audiences.ledger import open_ledgers
+from connector.audiences.ledger_book import LedgerBook
 from connector.audiences.ledger_files import open_ledger_files
 from connector.audiences.removals import leaving_bytes
 from connector.in_order import ahead
@@ -68,7 +69,11 @@ class Export:
         Raises:
             ConfigError: ``memory.little``; nothing was sent yet.
         """
-        self.job.make_room(len(self.ledger.members), more=stock.size + leaving_bytes(len(stock.gone)))
+        members = len(self.ledger.members)
+        if len(stock.gone) or stock.pending.any():  # then the others' are opened as well
+            slices = LedgerBook(self.job.state).slices(str(self.job.destination.audience_id))
+            members += sum(part.rows for one in slices if one.segment != self.job.segment.name for part in one.files)
+        self.job.make_room(members, more=stock.size + leaving_bytes(len(stock.gone)))
         self.reading.room = self.job.room
         if self.sender is not None:
             self.sender.room = self.job.room

@@ -40,7 +40,8 @@ def plan_take_out(
     Without ``prepared`` the rows to add are prepared for this alone, and counted in ``tally``.
     """
     leavers = Leavers(export.ledger, gone, export.job.room.share(MOST_REMEMBERED))
-    staying = Staying(leavers)
+    slices = (export.ledger, *(export.others() if len(leavers) else ()))
+    staying = Staying(leavers, sum(len(one.members) for one in slices))
     if len(leavers):
         members = export.ledger.members
         stays = members.met | ~members.leaving
@@ -118,7 +119,7 @@ def remove(export: Export) -> None:
     slices = (export.ledger, *export.others())
     for one in slices:
         known = Leavers(one, ids.with_ids(one))
-        asked += plan_removals(known, Staying(known)).removals
+        asked += plan_removals(known, Staying(known, len(one.members))).removals
     barred = np.flatnonzero(export.barred(export.ledger)).astype(np.uint32)
     plan, _ = plan_take_out(export, export.reading.fresh(), barred, [], Tally())
     removals = concat_removals([*asked, *plan.removals])

@@ -62,14 +62,15 @@ class Leavers:
 class Staying:
     """Which of the leavers' identifiers somebody else in the audience holds, or comes to hold by being added.
 
-    Where most of the members leave, it remembers whatever the others hold: that is less than to know what to look for.
+    Where most of all ``members`` of the audience leave, it remembers whatever the others hold: that is less than what to look
+    for.
     """
 
-    def __init__(self, leavers: Leavers) -> None:
+    def __init__(self, leavers: Leavers, members: int) -> None:
         self._kept = {code: leavers.digest_set() for code in (*STRONG, REST)}
         self._added = {code: leavers.digest_set() for code in (*STRONG, REST, ID)}
         self._asked: dict[str, DigestSet] | None = None
-        if 2 * len(leavers) <= len(leavers.ledger.members) or not len(leavers):
+        if 2 * len(leavers) <= members:
             self._asked = {code: leavers.digest_set() for code in (*STRONG, REST, ID)}
             for frame in leavers.frames():
                 for code, keys in strong_keys(frame):

@@ -104,7 +104,7 @@ def test_what_nobody_else_holds_goes_and_nothing_more(
     both = leaving + staying
     ledger = slice_of(*(both[n::parts] for n in range(parts)))
     leavers = Leavers(ledger, numbers(ledger, leaving))
-    sharing = Staying(leavers)
+    sharing = Staying(leavers, len(ledger.members))
     sharing.keep_members(ledger, numbers(ledger, staying))
     for some in added:
         sharing.keep_rows(hashed_rows([some])[0])
@@ -142,7 +142,7 @@ def test_somebody_who_comes_back_is_known_by_id_else_email_else_phone_else_names
 ) -> None:
     ledger = slice_of(leaving)
     leavers = Leavers(ledger, numbers(ledger, leaving))
-    sharing = Staying(leavers)
+    sharing = Staying(leavers, len(ledger.members))
     for some in added:
         sharing.keep_rows(hashed_rows([some])[0])
     rows = [row for person in added for row in person.rows()]
@@ -203,7 +203,7 @@ def test_whoever_is_known_by_an_id_alone_is_taken_out_by_it(slice_of: Callable[.
     nameless = replace(Person("1"), first="", last="", postal="")
     ledger = slice_of([nameless, Person("2"), replace(nameless, id="")])
     leavers = Leavers(ledger, ledger.everyone())
-    plan = plan_removals(leavers, Staying(leavers))
+    plan = plan_removals(leavers, Staying(leavers, len(ledger.members)))
     assert {frozenset({("EXTERN_ID", "1")}), names_of(Person("2").rows()[0])} == set(rows_in(plan.removals))
     assert len(plan.out) == 3
 
@@ -216,7 +216,7 @@ def test_many_leavers_are_read_again_instead_of_remembered(
     plans = []
     for most in (10, 1):
         leavers = Leavers(ledger, ledger.everyone(), most)
-        plans.append(set(rows_in(plan_removals(leavers, Staying(leavers)).removals)))
+        plans.append(set(rows_in(plan_removals(leavers, Staying(leavers, len(ledger.members))).removals)))
     assert plans[0] == plans[1] == {frozenset({("EMAIL", sha(f"e{n}@x"))}) for n in range(4)}
 
 
