@@ -63,14 +63,16 @@ class Export:
             )  # fmt: skip
         return self._others
 
-    def make_room(self, stock: Stock) -> None:
+    def make_room(self, stock: Stock, *, others: bool) -> None:
         """Work out anew how much may be held at once, now that it is known who is to be sent and who is gone.
+
+        With ``others``, what other segments put into the audience is going to be opened as well.
 
         Raises:
             ConfigError: ``memory.little``; nothing was sent yet.
         """
         members = len(self.ledger.members)
-        if len(stock.gone) or stock.pending.any():  # then the others' are opened as well
+        if others:
             slices = LedgerBook(self.job.state).slices(str(self.job.destination.audience_id))
             members += sum(part.rows for one in slices if one.segment != self.job.segment.name for part in one.files)
         self.job.make_room(members, more=stock.size + leaving_bytes(len(stock.gone)))

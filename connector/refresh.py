@@ -97,7 +97,7 @@ def _refresh(export: Export) -> None:
     stock = export.reading.fresh()
     if len(ledger.members):
         stock = take_stock(export.reading, ledger, job.tally, resend=_resend(job, ledger), only_leavers=not mirror)
-        export.make_room(stock)
+        export.make_room(stock, others=len(stock.gone) > 0 or bool(stock.pending.any()))
     prepared, seen = _guarded(export, stock)
     kept = prepared if isinstance(prepared, list) else None
     if kept is not None and mirror:
@@ -132,8 +132,8 @@ def _replace(export: Export) -> None:
     if len(ledger.members):
         everyone = np.ones(len(ledger.members), dtype=bool)
         stock = take_stock(export.reading, ledger, job.tally, resend=everyone, only_leavers=False)
-        export.make_room(stock)
         check_shrink(job, members=held, leaving=max(0, held - (stock.candidates or 0)))
+    export.make_room(stock, others=True)
     prepared, seen = _guarded(export, stock)
     check_not_empty(seen)
     check_coverage(job, ledger, stock, export.schema, seen)

@@ -101,7 +101,7 @@ class _Event:
 
 
 class _Table:
-    """Rows of all parts in the order they were written; becomes :class:`Members`. Made to peak at 36 bytes a row.
+    """Rows of all parts in the order they were written; becomes :class:`Members`. Made to peak at some 50 bytes a row.
 
     Unless it is ``whole``, a range of them, with the place that each has among all. What is not filled takes no memory.
     """

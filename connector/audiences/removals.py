@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 REST: Final = "rest"  # names and address of somebody who has neither e-mail nor phone
 _KEPT: Final = ("rest", *(word for names in SEVERAL.values() for code in names for word in word_names(code)[:2]))
-_OF_LEAVER: Final = 14  # bytes: marks of what it holds and of what stays of it, its numbers and what goes of it
+_OF_LEAVER: Final = 15  # bytes: marks of what it holds and of what stays of it, its numbers and what goes of it
 _SPILL: Final = 1 << 18  # rows of one of a dozen sets that wait in memory
 _OF_REMEMBERED: Final = 200  # bytes: the ledger row of one of those who are remembered
 MOST_REMEMBERED: Final = 300_000  # leavers whose ledger rows are read once and kept
