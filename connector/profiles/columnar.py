@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SLICE_ROWS: Final = 65_536
+SLICE_ROWS: Final = 131_072
 FIRST_ROWS: Final = 2_048  # of a file: enough to see how long its cells are
 ROW_BYTES: Final = 1_024  # of a slice for each row of a frame; usual rows take a quarter of that
 SLICES: Final = 8  # frames of a slice: each slice costs a look at the file
