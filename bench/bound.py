@@ -39,6 +39,6 @@ def bound(most: int, target: Target, say: Callable[[str], None]) -> list[dict[st
 
 
 def _case(what: str, rows: int, size: str, done: Export, say: Callable[[str], None]) -> dict[str, Any]:
-    asked = int(size.removesuffix("MB").replace("GB", "000"))
+    asked = int(size.removesuffix("MB"))
     say(f"{what}, {rows:,}, --memory {size}: {done.child.wall:.1f} s, {done.child.memory:.0f} MB")
     return {"what": what, "rows": rows, "asked": asked, "memory": done.child.memory, "wall": done.child.wall}

@@ -17,7 +17,7 @@ from connector.audiences.ledger_files import open_ledger_files
 from connector.errors import GuardError, InterruptedRunError, SourceError
 from connector.ledger_key import BYTES, make_ledger_key, read_ledger_key
 from connector.report import Plan, Progress, Report, Tally
-from connector.room import Room, room_for
+from connector.room import GIGABYTE, Room, room_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from connector.state import Destination, State
 
 IN_FLIGHT = 32
-GIGABYTE = 1_000_000_000
 
 
 @dataclass(slots=True)
@@ -91,6 +90,7 @@ class Job:
     options: Options
     run_id: str | None = None
     room: Room = field(default_factory=Room)
+    held: int = 0  # bytes of what is held all the time: the suppression lists
     check_lock: Callable[[], None] = lambda: None
     tally: Tally = field(default_factory=Tally)
     started: float = field(default_factory=time.monotonic)
@@ -127,8 +127,9 @@ class Job:
         """
         mapping = self.segment.mapping
         self.room = room_for(
-            self.options.memory, codes=mapping.codes, columns=len(mapping.columns), members=members, more=more
-        )
+            self.options.memory, codes=mapping.codes, columns=len(mapping.columns), members=members,
+            more=self.held + more,
+        )  # fmt: skip
 
     def before_batch(self) -> None:
         """Stop between two batches when the lock is lost or an admin stepped in."""

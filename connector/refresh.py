@@ -81,12 +81,14 @@ def _open(job: Job, at_end: ExitStack) -> Export:
     never, warnings = read_suppression(job.config)
     forgotten = read_forgotten(job.state, key)
     job.warnings += warnings
+    ledger = job.open_ledger(key)
+    job.held = never.size
+    job.make_room(len(ledger.members))
     printer = fingerprinter(job.segment.mapping, key, value_based=value_based)
     tell = lambda: job.between_frames("comparing")  # noqa: E731
     reading = Reading(job.segment, printer, (never, forgotten), job.options.workers, tell, job.room)
     schema = wire_schema(job.segment.mapping, value_based=value_based)
     transform = Transform(job.segment.mapping, printer, value_based=value_based)
-    ledger = job.open_ledger(key)
     tell_of_lost_rows(job, ledger)
     return Export(job, key, ledger, never, forgotten, reading, transform, _sender(job), schema, at_end)
 

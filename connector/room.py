@@ -2,7 +2,8 @@
 
 What takes memory is of three kinds. Some is there in any case: Python, polars, the tables of the rules, what is remembered to
 find duplicates. Some goes with the ledger: so many bytes a member. The rest goes with the rows of a frame, of which a few are
-under way at any time; so those are as many as still fit. All figures were measured: `make bench` writes them down anew.
+under way at any time; so those are as many as still fit. All figures were measured; `make bench` holds exports
+against them.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
 
 FRAME_ROWS: Final = 32_768  # of a frame, with a gigabyte: twice as many cost a tenth less CPU
 LEAST_ROWS, MOST_ROWS = 4_096, 131_072  # fewer cost three times the CPU, more gain nothing
+ROW_BYTES: Final = 512  # that a row may take on average while it is raw; usual ones take a quarter of that
 NARROW: Final = 4  # columns at most, of which twice as many rows take no more memory
-_GIGABYTE: Final = 1_000_000_000
+GIGABYTE: Final = 1_000_000_000
 _MEGABYTE: Final = 1_000_000
 _STEP: Final = 1_024  # frames of whole thousands
 # Bytes. What every export has, for each match key (its rules, the values that come often), for the numbering plans of phones.
@@ -61,7 +63,7 @@ def room_for(memory: int, *, codes: Collection[str], columns: int, members: int 
     fitting = (memory - fixed) // row
     if fitting < LEAST_ROWS:
         raise _little(memory, fixed + LEAST_ROWS * row, members)
-    wished = FRAME_ROWS * memory // _GIGABYTE * (2 if columns <= NARROW else 1)
+    wished = FRAME_ROWS * memory // GIGABYTE * (2 if columns <= NARROW else 1)
     rows = max(LEAST_ROWS, min(MOST_ROWS, wished, fitting))
     return Room(max(1, rows // _STEP * _STEP) if rows > _STEP else rows)
 

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import polars_hash as plh
 
-from connector.audiences.digest_set import SpillingSet, identify
+from connector.audiences.digest_set import DigestSet, identify
 from connector.audiences.ledger_rows import SEVERAL, digest_identity, hex_digests, kept_codes
 from connector.audiences.packing import keys_of_words, word_names
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from connector.audiences.digest_set import DigestSet
     from connector.audiences.ledger import Ledger
     from connector.hashing import Hashed
 
+_OF_ROW: Final = 16  # bytes of a set, marks included
 MATCHED_BY: Final = ("EMAIL", "PHONE", "EXTERN_ID")
 _KEPT: Final = ("external_id", *(word for names in SEVERAL.values() for code in names for word in word_names(code)))
 
@@ -45,10 +45,15 @@ def identity_of(rows: pl.DataFrame, code: str) -> pl.Series:
 class PersonSet:
     """People by any of their e-mails, phones or external ids."""
 
-    by: dict[str, DigestSet] = field(default_factory=lambda: {code: SpillingSet(rows=1) for code in MATCHED_BY})
+    by: dict[str, DigestSet] = field(default_factory=lambda: {code: DigestSet() for code in MATCHED_BY})
 
     def __bool__(self) -> bool:
         return any(len(digests) for digests in self.by.values())
+
+    @property
+    def size(self) -> int:
+        """About how many bytes they take."""
+        return _OF_ROW * sum(len(digests) for digests in self.by.values())
 
     def add(self, hashed: Hashed) -> None:
         """Put everyone of ``hashed`` in."""

@@ -15,6 +15,7 @@ import polars as pl
 
 from connector.errors import SourceError
 from connector.profiles.cells import as_text
+from connector.room import ROW_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +26,6 @@ T = TypeVar("T")
 
 SLICE_ROWS: Final = 131_072
 FIRST_ROWS: Final = 2_048  # of a file: enough to see how long its cells are
-ROW_BYTES: Final = 1_024  # of a slice for each row of a frame; usual rows take a quarter of that
 SLICES: Final = 8  # frames of a slice: each slice costs a look at the file
 
 
@@ -76,7 +76,7 @@ class ColumnarFile:
             frame = self._asked(partial(self._slice, columns, start, step))
             start += step
             # Long cells: as many rows as take what usual rows do, by the ones before.
-            fitting = ROW_BYTES * rows * frame.height // max(1, int(frame.estimated_size()))
+            fitting = 2 * ROW_BYTES * rows * frame.height // max(1, int(frame.estimated_size()))
             step = min(most, max(1, fitting))
             yield frame
 

@@ -14,8 +14,8 @@ import polars as pl
 from connector.profiles.mapping import ROW
 from connector.profiles.masking import mask
 from connector.profiles.normalise import reasons
-from connector.profiles.segments import FRAME_ROWS
 from connector.profiles.suspicions import NAMES, Sample, Suspicion, suspicions_of, what_to_do
+from connector.room import FRAME_ROWS
 
 if TYPE_CHECKING:
     from connector.profiles.mapping import Mapping

@@ -17,6 +17,7 @@ import polars as pl
 from connector.errors import SourceError
 from connector.profiles.cells import as_text
 from connector.profiles.encodings import Utf8Stream, newlines
+from connector.room import ROW_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -33,8 +34,6 @@ Text = TypeVar("Text", pl.Series, pl.Expr)
 BLOCK_BYTES: Final = 16 << 20
 PROBE_BYTES: Final = 512 << 10
 """How much of every block but the first is searched for keys that the first does not have."""
-ROW_BYTES: Final = 512
-"""How much is read at a time for each row that may be given at a time, where that is less than a block."""
 LINE_BYTES: Final = 64 << 20
 _BLANK: Final = b" \t\r\n"
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from connector.config import TableFile, shown
 from connector.profiles.mapping import SEVERAL, Mapping, read_mapping
 from connector.profiles.sources import open_source
+from connector.room import FRAME_ROWS, ROW_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from connector.config import Config, Query
     from connector.profiles.predicate import Predicate
     from connector.profiles.sources import Source
-
-FRAME_ROWS = 32_768
-ROW_BYTES = 512  # that a row of a frame may take on average; usual ones take a quarter of that
 
 
 @dataclass(frozen=True, slots=True)

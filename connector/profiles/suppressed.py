@@ -13,8 +13,9 @@ import polars as pl
 from connector.config import shown
 from connector.errors import ConfigError, SourceError
 from connector.profiles.mapping import ROW, read_mapping
-from connector.profiles.segments import FRAME_ROWS, split_lists, title_of
+from connector.profiles.segments import split_lists, title_of
 from connector.profiles.sources import open_source
+from connector.room import FRAME_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -17,6 +17,7 @@ from connector.profiles.cells import as_text
 from connector.profiles.encodings import Utf8Stream, newlines
 from connector.profiles.records import TOO_LONG, Shape, diagnosed, error_of, exact_records
 from connector.profiles.table_header import HEAD_BYTES, Header, read_header
+from connector.room import ROW_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,9 +32,6 @@ EXACT_BYTES: Final = 2 << 20
 """How much of a doubtful block is read record by record before the quick count is tried again."""
 RECORD_BYTES: Final = 16 << 20
 """The longest record: what is longer is a quote that was never closed."""
-
-ROW_BYTES: Final = 512
-"""How much is read at a time for each row that may be given at a time, where that is less than a block."""
 
 _NEWLINE, _RETURN, _QUOTE = (ord(character) for character in '\n\r"')
 
@@ -71,7 +69,7 @@ class DelimitedFile:
             stream = Utf8Stream(raw, name=self.name, encoding=self.spec.encoding)
             head = stream.read(HEAD_BYTES)
             header = read_header(head, self.spec, name=self.name)
-            block = min(self.block, ROW_BYTES * rows)
+            block = min(self.block, ROW_BYTES * rows)  # no more than so many rows may take
             for frame in self._parsed(_pieces(head[header.used :], stream, block), block, header, columns):
                 yield from as_text(frame, null=self.spec.null, file=self.name).iter_slices(rows)
 

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 
+from connector import Config, export_segment
+from connector.errors import ConfigError
 from tests.alone import export_alone
 from tests.by_hand import adds_up
+from tests.sandbox_control import uploads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,3 +85,17 @@ def test_long_cells_take_no_more_memory_than_short_ones(kind: str, place: Path) 
     envelope, peak = export_alone("people", folder=place)
     assert (envelope["exit_code"], envelope["data"]["rows"]["added"]) == (0, ROWS)
     assert peak < 1_000_000_000
+
+
+def test_a_suppression_list_counts(place: Path, sandbox: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if each of two entries were a gigabyte."""
+    monkeypatch.setattr("connector.audiences.suppression._OF_ROW", 10**9)
+    (place / "out.csv").write_text("email\np1@mail.example\np2@mail.example\n", encoding="utf-8")
+    (place / "mappings" / "out.yaml").write_text("key_identifier: email\nkeys: {email: email}\n", encoding="utf-8")
+    config = CONFIG.replace("KIND", "parquet") + "suppress: [{from: out.csv, mapping: out}]\n"
+    (place / "connector.yaml").write_text(config, encoding="utf-8")
+    before = uploads(sandbox["base_url"])
+    with pytest.raises(ConfigError, match="too little") as little:
+        export_segment(Config.load(place), "people")
+    assert little.value.code == "memory.little"
+    assert uploads(sandbox["base_url"]) == before
