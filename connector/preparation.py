@@ -75,8 +75,8 @@ def consenting_of(frame: pl.DataFrame, mapping: Mapping, tally: Tally) -> tuple[
     """Count a frame as read and part it: those who consent, their row numbers (from 1, over all frames), and the others."""
     numbers = pl.int_range(tally.read + 1, tally.read + 1 + frame.height, dtype=pl.UInt32, eager=True)
     tally.read += frame.height
-    consent = mapping.consents(frame)
-    if consent.all():
+    consent = mapping.consents(frame) if mapping.consent is not None else None
+    if consent is None or consent.all():
         return frame, numbers, frame.clear()
     refusing = frame.filter(~consent)
     tally.skip("no_consent", numbers.filter(~consent), external_ids(refusing, mapping))

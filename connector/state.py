@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
 
 FIRST_PREV = "0" * 64
+_WRITES = "connector_writes"  # an option of a connection: whether this transaction may write
 _ADVISORY_LOCK = 0x636F6E6E  # "conn": one migration at a time on PostgreSQL
 
 RunStatus = Literal["running", "ok", "partial", "refused", "failed", "interrupted"]
@@ -144,14 +145,15 @@ class State:
         self.close()
 
     @contextmanager
-    def session(self, *, durable: bool = True) -> Iterator[Connection]:
+    def session(self, *, durable: bool = True, writes: bool = True) -> Iterator[Connection]:
         """One transaction; a database that fails is named without its URL or parameters.
 
         Without ``durable`` the last such transactions may be undone by a power cut (never by a crash of ours): for notes
-        that cost nothing to lose and come a thousand times a run.
+        that cost nothing to lose and come a thousand times a run. Without ``writes`` it waits for nobody who writes.
         """
+        engine = self._engine if durable else self._quick
         try:
-            with (self._engine if durable else self._quick).begin() as connection:
+            with engine.connect().execution_options(**{_WRITES: writes}) as connection, connection.begin():
                 if not durable and connection.dialect.name == "postgresql":
                     connection.execute(sa.text("SET LOCAL synchronous_commit TO off"))
                 yield connection
@@ -192,6 +194,12 @@ class State:
         with self.session() as connection:
             rows = connection.execute(sa.select(DESTINATIONS).order_by(DESTINATIONS.c.name)).mappings().all()
         return [Destination(**row) for row in rows]
+
+    def pauses(self) -> dict[str, str | None]:
+        """Since when each destination is paused, if it is, by name: a glance for between two batches."""
+        with self.session(writes=False) as connection:
+            rows = connection.execute(sa.select(DESTINATIONS.c.name, DESTINATIONS.c.paused_at)).all()
+        return {name: paused_at for name, paused_at in rows}  # noqa: C416 - a row is no pair to type checkers
 
     def destination(self, name: str) -> Destination:
         """The destination of that name, or a :class:`ConfigError` with the nearest one."""
@@ -321,7 +329,8 @@ def _engine(url: str, *, synchronous: str = "FULL") -> Engine:
         parsed = sa.make_url(url)
         if parsed.get_backend_name() == "sqlite" and parsed.database not in {None, "", ":memory:"}:
             _make_private(Path(str(parsed.database)))
-        engine = sa.create_engine(parsed, json_serializer=_json, pool_pre_ping=True)
+        # A file is always there: asking first would be a second statement for each one.
+        engine = sa.create_engine(parsed, json_serializer=_json, pool_pre_ping=parsed.get_backend_name() != "sqlite")
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
         missing = isinstance(error, ModuleNotFoundError) and "psycopg" in str(error)
         raise ConfigError(
@@ -366,7 +375,8 @@ def _tune_sqlite(synchronous: str, connection: Any, _record: object) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     # Takes the write lock at once: reading first and writing later could deadlock with another process.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    writes = connection.get_execution_options().get(_WRITES, True)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _lock_for_writing(connection: Connection) -> None:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 import polars as pl
 
 from connector.audiences.members import AT_ONCE, UNKNOWN, Index, Members, begins_of, find_prints, lower, stretches
+from connector.in_order import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,8 +23,12 @@ if TYPE_CHECKING:
 LOADED: Final = ("high", "low", "rows", "sent", "mask")
 MOST_LOADED: Final = 12_000_000  # rows to load at once; more are loaded in ranges of half as many
 _COLUMNS: Final = tuple(field.name for field in fields(Members) if not field.name.startswith("_"))
+_THREADS: Final = 2
+# What is known of a row beside its fingerprint's first bits (``high``: the last ones of those), to be fetched at one go.
+_RECORD: Final = np.dtype(
+    [("high", "u4"), ("low", "u4"), ("mask", "u4"), ("sent", "u2"), ("rows", "u1"), ("held", "?")]
+)
 
-Number = TypeVar("Number", bound=np.generic)
 Kind = Literal["rows", "leaving", "gone", "lost"]
 
 
@@ -109,10 +114,10 @@ class _Table:
     def __init__(self, size: int, *, whole: bool) -> None:
         self.whole = whole
         self.filled = 0
-        self._high, self._low = np.empty(size, np.uint64), np.empty(size, np.uint32)
+        self._places = np.uint64((1 << max(1, size.bit_length())) - 1)
+        self._packed = np.empty(size, np.uint64)  # first bits of ``high``, and in the last ones the row's place here
+        self._records = np.empty(size, _RECORD)
         self._at = np.empty(0 if whole else size, np.uint32)
-        self._rows, self._sent = np.empty(size, np.uint8), np.empty(size, np.uint16)
-        self._mask, self._held = np.empty(size, np.uint32), np.zeros(size, np.bool_)
         self._ends: list[int] = []
         self._numbers: list[int] = []
 
@@ -120,35 +125,35 @@ class _Table:
         """Put some of one part's rows (``mine``) behind the others; ``start`` is the place of its first."""
         high = frame["high"].to_numpy()[mine]
         here = slice(self.filled, self.filled + len(high))
-        self._high[here], self._low[here] = high, lower(frame)[mine]
-        for name, column in (("rows", self._rows), ("mask", self._mask), ("sent", self._sent)):
-            column[here] = frame[name].to_numpy()[mine]
+        self._packed[here] = high & ~self._places | np.arange(here.start, here.stop, dtype=np.uint64)
+        records = self._records[here]
+        records["high"], records["low"] = high.astype(np.uint32), lower(frame)[mine]
+        for name in ("rows", "mask", "sent"):
+            records[name] = frame[name].to_numpy()[mine]
         if isinstance(mine, slice):
-            self._held[self.filled : self.filled + held] = True
+            records["held"] = np.arange(len(high)) < held
         else:
-            self._at[here], self._held[here] = mine + start, mine < held
+            self._at[here], records["held"] = mine + start, mine < held
         self.filled += len(high)
         self._ends.append(self.filled)
         self._numbers.append(number)
 
     def settled(self, events: list[_Event]) -> Members:
         """Sort, and let later parts overrule earlier ones. Use once: the table is empty afterwards."""
-        place, bits = _sorting(self._high[: self.filled])
-        high = _taken(self._high, place)
-        self._high = high[:0]
-        low = _taken(self._low, place)
-        self._low = low[:0]
-        _order_ties(high, low, place, bits)
-        held, leaving = _taken(self._held, place), np.zeros(len(high), dtype=bool)
-        keep = self._overrule(_Sorted(high, low, place, held, leaving), events)
+        packed = pl.Series(self._packed[: self.filled]).sort().to_numpy()
+        self._packed = packed[:0]
+        members = _fetched(packed, self._records, self._places)
+        del packed
+        self._records = self._records[:0]
+        keep = self._overrule(members, events)
         if keep is not None:
-            high, low, place, held, leaving = high[keep], low[keep], place[keep], held[keep], leaving[keep]
-        met = np.zeros(len(high), dtype=bool)
-        rows, sent, mask = _taken(self._rows, place), _taken(self._sent, place), _taken(self._mask, place)
-        place = place if self.whole else _taken(self._at, place)
-        return Members(high, low, place, rows, sent, mask, held, leaving, met)
+            for name in _COLUMNS:
+                setattr(members, name, getattr(members, name)[keep])
+        if not self.whole:
+            members.place = self._at.take(members.place)
+        return members
 
-    def _overrule(self, table: _Sorted, events: list[_Event]) -> NDArray[np.bool_] | None:
+    def _overrule(self, table: Members, events: list[_Event]) -> NDArray[np.bool_] | None:
         """Tell which rows are live; writes their ``held`` and ``leaving``. ``None``: all of them are."""
         begins = begins_of(table.high, table.low)
         touched = ~begins
@@ -168,7 +173,7 @@ class _Table:
 
     def _live(
         self,
-        table: _Sorted,
+        table: Members,
         at: NDArray[np.int64],
         begins: NDArray[np.bool_],
         events: list[tuple[_Event, NDArray[np.int64]]],
@@ -194,55 +199,43 @@ class _Table:
         return live
 
 
-@dataclass(frozen=True, slots=True)
-class _Sorted:
-    """All rows of all parts, sorted by fingerprint, rows of one fingerprint in the order they were written."""
+def _fetched(packed: NDArray[np.uint64], records: NDArray[np.void], places: np.uint64) -> Members:
+    """Make members of rows whose places stand in the last bits (``places``) of sorted numbers, a fifth of a sort's time."""
+    rows = len(packed)
+    place = _in_order(packed, records, places)
+    columns: dict[str, Any] = {name: np.empty(rows, _RECORD[name]) for name in ("low", "mask", "sent", "rows", "held")}
+    high = np.empty(rows, np.uint64)
 
-    high: NDArray[np.uint64]
-    low: NDArray[np.uint32]
-    place: NDArray[np.uint32]
-    held: NDArray[np.bool_]
-    leaving: NDArray[np.bool_]
+    def fetch(here: slice) -> None:
+        some = records.take(place[here])
+        high[here] = packed[here] & ~places | some["high"] & places
+        for name, column in columns.items():
+            column[here] = some[name]
+
+    for _ in in_order(fetch, stretches(rows), workers=_THREADS):
+        pass
+    nobody = np.zeros(rows, np.bool_)
+    return Members(high=high, place=place, leaving=nobody, met=nobody.copy(), **columns)
 
 
-def _sorting(high: NDArray[np.uint64]) -> tuple[NDArray[np.uint32], int]:
-    """Give the order of random numbers by all but their last bits, and how many those are.
-
-    Each number's place stands in its last bits while they are sorted: a fifth of the time that sorting places takes.
-    """
-    bits = max(1, len(high).bit_length())
-    places = np.uint64((1 << bits) - 1)
-    packed = high & ~places
-    for here in stretches(len(packed)):
-        packed[here] |= np.arange(here.start, here.stop, dtype=np.uint64)
-    packed = pl.Series(packed).sort().to_numpy()
-    place = np.empty(len(packed), dtype=np.uint32)
+def _in_order(packed: NDArray[np.uint64], records: NDArray[np.void], places: np.uint64) -> NDArray[np.uint32]:
+    """Give the rows' places by fingerprint, rows of one fingerprint in the order they were written."""
+    place = np.empty(len(packed), np.uint32)
     for here in stretches(len(packed)):
         place[here] = packed[here] & places
-    return place, bits
-
-
-def _taken(column: NDArray[Number], place: NDArray[np.uint32]) -> NDArray[Number]:
-    """Give a column's cells at these places: as ``take`` does, which would first make 64 bits of each place."""
-    taken = np.empty(len(place), column.dtype)
-    for here in stretches(len(place)):
-        taken[here] = column.take(place[here])
-    return taken
-
-
-def _order_ties(high: NDArray[np.uint64], low: NDArray[np.uint32], place: NDArray[np.uint32], bits: int) -> None:
-    """Bring rows that share all but the last ``bits`` of ``high`` into the order of ``high``, ``low`` and ``place``."""
-    same = (high[1:] ^ high[:-1]) >> np.uint64(bits) == 0
-    tied = np.zeros(len(high), dtype=bool)
+    same = (packed[1:] ^ packed[:-1]) <= places
+    tied = np.zeros(len(packed), dtype=bool)
     tied[1:] |= same
     tied[:-1] |= same
     at = np.flatnonzero(tied)
-    if len(at):
-        order = at[np.lexsort((place[at], low[at], high[at]))]
-        high[at], low[at], place[at] = high[order], low[order], place[order]
+    if len(at):  # what they differ by, if at all, is not among the bits they were sorted by
+        some = records.take(place[at])
+        high = packed[at] & ~places | some["high"] & places
+        place[at] = place[at][np.lexsort((place[at], some["low"], high))]
+    return place
 
 
-def _met(table: _Sorted, events: list[_Event]) -> list[NDArray[np.int64]]:
+def _met(table: Members, events: list[_Event]) -> list[NDArray[np.int64]]:
     """Give for each event the first rows of those it is about, ascending; looked up some at a time."""
     if not events:
         return []

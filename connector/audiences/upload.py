@@ -6,7 +6,6 @@ because ``num_received`` and ``num_invalid_entries`` are totals of the session, 
 
 from __future__ import annotations
 
-import itertools
 import os
 import secrets
 import threading
@@ -122,6 +121,7 @@ class Upload:
         self._begins = [0]  # the place of each batch's first row
         self._pending: dict[Future[Sent], int] = {}
         self._done: list[int | None] = []  # rows of each batch once it is settled
+        self._settled = self._settled_rows = 0  # batches from the first on, without a gap, and their rows
         self._accepted: Batch | None = None  # one row that Meta took, to close a session with
         self._closed = False
 
@@ -202,7 +202,10 @@ class Upload:
             self._refused += len(sent.refused)
             self._on_refused([self._begins[index] + place for place in sent.refused])
         self._done[index] = sent.rows
-        self._on_rows(sum(rows for rows in itertools.takewhile(lambda n: n is not None, self._done) if rows))
+        while self._settled < len(self._done) and (rows := self._done[self._settled]) is not None:
+            self._settled += 1
+            self._settled_rows += rows
+        self._on_rows(self._settled_rows)
 
     def _count(self, receipt: Receipt) -> None:
         self._rows += receipt.rows

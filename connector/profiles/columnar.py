@@ -15,7 +15,7 @@ import polars as pl
 
 from connector.errors import SourceError
 from connector.profiles.cells import as_text
-from connector.room import ROW_BYTES
+from connector.room import ROW_BYTES, row_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SLICE_ROWS: Final = 131_072
+SLICE_ROWS: Final = 262_144
 FIRST_ROWS: Final = 2_048  # of a file: enough to see how long its cells are
-SLICES: Final = 8  # frames of a slice: each slice costs a look at the file
+SLICES: Final = 4  # frames of a slice: each slice costs a look at the file
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,7 @@ class ColumnarFile:
             frame = self._asked(partial(self._slice, columns, start, step))
             start += step
             # Long cells: as many rows as take what usual rows do, by the ones before.
-            fitting = 2 * ROW_BYTES * rows * frame.height // max(1, int(frame.estimated_size()))
-            step = min(most, max(1, fitting))
+            step = min(most, max(1, 2 * ROW_BYTES * rows // max(1, row_bytes(frame))))
             yield frame
 
     def _remote(self, columns: list[str], rows: int) -> Iterator[pl.DataFrame]:

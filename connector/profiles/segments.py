@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from connector.config import TableFile, shown
 from connector.profiles.mapping import SEVERAL, Mapping, read_mapping
 from connector.profiles.sources import open_source
-from connector.room import FRAME_ROWS, ROW_BYTES
+from connector.room import FRAME_ROWS, ROW_BYTES, row_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -63,7 +63,7 @@ class Segment:
 
     def _fitting(self, frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
         """Cut a frame of long cells into pieces that take what a frame of usual ones does."""
-        pieces = -(-int(frame.estimated_size()) // (ROW_BYTES * self.frame_rows))
+        pieces = -(-row_bytes(frame) * frame.height // (ROW_BYTES * self.frame_rows))
         yield from [frame] if pieces <= 1 else frame.iter_slices(max(1, frame.height // pieces))
 
 
