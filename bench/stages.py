@@ -25,7 +25,7 @@ from connector.audiences.duplicates import Duplicates
 from connector.audiences.graph import Graph
 from connector.audiences.ledger_files import open_ledger_files
 from connector.audiences.ledger_rows import ledger_rows, with_identities
-from connector.audiences.members import Piece, read_members
+from connector.audiences.members_loading import Piece, read_members
 from connector.config import Config
 from connector.hashing import Hashed, Hasher
 from connector.profiles.fingerprints import Fingerprints, fingerprinter
@@ -110,7 +110,7 @@ def difference(rows: int) -> dict[str, dict[str, float]]:
     rng = np.random.default_rng(7)
     high, low = (rng.integers(0, 2**63, rows, dtype=np.uint64) for _ in range(2))
     held = pl.DataFrame({"high": high, "low": low, "rows": 1, "sent": 1, "mask": 1})
-    members, _ = read_members([Piece("rows", rows, rows)], [held])
+    members, _ = read_members([Piece("rows", rows, rows)], lambda: [held])
     low[::100] += np.uint64(1)
     watch, frame = Watch(), 65_536
     with watch.on("difference"):
