@@ -13,7 +13,7 @@ import random
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import phonenumbers
 import polars as pl
@@ -26,7 +26,6 @@ from connector.profiles.segments import open_segment
 from connector.transform import UNHASHED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import ModuleType
 
 ROWS = 20_000
@@ -123,20 +122,11 @@ def expected(row: dict[str, str | None], rules: ModuleType) -> dict[str, str | N
     country = own if plain("country") else DEFAULT  # one that is there and unknown is not the default
     birth = birth_parts(plain("birth_date")) or (None, None, None)
     word = rules.roman(plain("state"), None) if plain("state") else None
-    state = STATES["us"].get(word) if country == "us" else STATES.get(country or "us", {}).get(word, word)
-    by_test: dict[str, Callable[[], Any]] = {
-        code: lambda code=code, column=column: rules.restated(code, row[column], country)
-        for code, column in {
-            "EMAIL": "email",
-            "FN": "first_name",
-            "LN": "last_name",
-            "CT": "city",
-            "ZIP": "postal_code",
-        }.items()
-    }
+    state = STATES["us"].get(word or "") if country == "us" else STATES.get(country or "us", {}).get(word or "", word)
+    tested = {"EMAIL": "email", "FN": "first_name", "LN": "last_name", "CT": "city", "ZIP": "postal_code"}
     return {
         "EXTERN_ID": row["customer_id"],
-        **{code: rule() for code, rule in by_test.items()},
+        **{code: rules.restated(code, row[column], country) for code, column in tested.items()},
         "PHONE": digest(phone(plain("phone"), country)),
         "GEN": digest(GENDERS.get(plain("gender"))),
         "DOBY": digest(birth[0]), "DOBM": digest(birth[1]), "DOBD": digest(birth[2]),

@@ -71,8 +71,8 @@ def floor_seconds(found: Found, export: Found) -> float:
 
 
 def waiting_seconds(export: Found) -> float:
-    """What the latency alone costs with sixteen requests under way."""
-    return math.ceil(export["runs"][0]["requests"] / MOST_IN_FLIGHT) * LATENCY_MS / 1000
+    """What the latency alone costs with as many requests under way as there ever are."""
+    return float(math.ceil(export["runs"][0]["requests"] / MOST_IN_FLIGHT) * LATENCY_MS / 1000)
 
 
 def peer_seconds(found: Found, export: Found) -> tuple[float, float]:

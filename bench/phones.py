@@ -30,6 +30,8 @@ def invented_number(rng: random.Random, region: str) -> phonenumbers.PhoneNumber
     """Change the last six digits of an example number: most remain valid."""
     kind = rng.choice((phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE))
     example = phonenumbers.example_number_for_type(region, kind)
+    if example is None or example.national_number is None:
+        raise LookupError(f"phonenumbers has no example of {kind} in {region}")
     example.national_number += rng.randrange(10**6) - example.national_number % 10**6
     return example
 

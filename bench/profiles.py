@@ -9,10 +9,9 @@ from __future__ import annotations
 import argparse
 import time
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import partial
 from itertools import islice, product
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -245,10 +244,9 @@ def make_chunks(rows: int, seed: int) -> Iterator[pl.DataFrame]:
     """Make all profiles, chunk by chunk in order, at most ``WORKERS`` ahead of whoever takes them."""
     people = People.invent(seed)
     with ThreadPoolExecutor(WORKERS) as pool:
-        submit = partial(pool.submit, make_chunk, people, seed)
-        ahead = deque()
+        ahead: deque[Future[pl.DataFrame]] = deque()
         for start in range(0, rows, CHUNK):
-            ahead.append(submit(start, min(CHUNK, rows - start)))
+            ahead.append(pool.submit(make_chunk, people, seed, start, min(CHUNK, rows - start)))
             if len(ahead) > WORKERS:
                 yield ahead.popleft().result()
         while ahead:

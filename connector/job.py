@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from connector.state import Destination, State
 
 IN_FLIGHT = 32
-LOOKING = 20  # times as long as a look at the state took, there is no other: it takes a twentieth of a run at most
+# Times as long as a look for a pause took, and seconds at most, there is no other: it takes a twentieth of a run.
+LOOKING, LONGEST_BLIND = 20, 1.0
 
 
 @dataclass(slots=True)
@@ -140,7 +141,7 @@ class Job:
         began = time.monotonic()
         if began >= self._look_at:
             refuse_paused(self.state, self.destination.name)
-            self._look_at = began + LOOKING * (time.monotonic() - began)
+            self._look_at = began + min(LONGEST_BLIND, LOOKING * (time.monotonic() - began))
 
     def key(self) -> bytes:
         """Read the fingerprint key; the first export makes one, and so does a new ledger where the old one's is lost."""

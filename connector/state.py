@@ -22,6 +22,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
+from connector.databases import patience
 from connector.errors import ConfigError, TransientError, did_you_mean
 from connector.schema import AUDIT, BATCHES, DESTINATIONS, RUNS
 from connector.schema_version import bring_up_to_date
@@ -329,8 +330,12 @@ def _engine(url: str, *, synchronous: str = "FULL") -> Engine:
         parsed = sa.make_url(url)
         if parsed.get_backend_name() == "sqlite" and parsed.database not in {None, "", ":memory:"}:
             _make_private(Path(str(parsed.database)))
-        # A file is always there: asking first would be a second statement for each one.
-        engine = sa.create_engine(parsed, json_serializer=_json, pool_pre_ping=parsed.get_backend_name() != "sqlite")
+        engine = sa.create_engine(
+            parsed,
+            json_serializer=_json,
+            pool_pre_ping=parsed.get_backend_name() != "sqlite",  # a file is always there: one statement less each time
+            connect_args=patience(parsed),
+        )
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
         missing = isinstance(error, ModuleNotFoundError) and "psycopg" in str(error)
         raise ConfigError(

@@ -13,7 +13,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from connector.errors import ConfigError, TransientError
-from connector.schema import METADATA
+from connector.schema import DESTINATIONS, METADATA
 from connector.state import FIRST_PREV, AuditEntry, Destination, State, audit_hash
 
 if TYPE_CHECKING:
@@ -55,6 +55,17 @@ def test_a_database_that_cannot_be_written_is_a_setting_to_put_right_and_no_reas
         state.add_destination(Destination("demo", "act_1"))
     assert refused.value.code == "state.path"
     assert "CONNECTOR_STATE" in (refused.value.hint or "")
+
+
+def test_a_glance_at_pauses_waits_for_nobody_who_writes(state_url: str) -> None:
+    with State.open(state_url) as state, State.open(state_url) as other:
+        paused = replace(state.add_destination(Destination("demo", "act_1")), paused_at="2026-01-01T00:00:00Z")
+        with other.session() as writing:
+            writing.execute(DESTINATIONS.update().values(paused_at="not yet to be seen"))
+            assert state.pauses() == {"demo": None}
+            writing.rollback()
+        state.update_destination(paused)
+        assert state.pauses() == {"demo": "2026-01-01T00:00:00Z"}
 
 
 def test_a_destination_is_kept_changed_and_removed(state_url: str) -> None:

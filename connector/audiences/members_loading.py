@@ -115,7 +115,8 @@ class _Table:
         self.whole = whole
         self.filled = 0
         self._places = np.uint64((1 << max(1, size.bit_length())) - 1)
-        self._packed = np.empty(size, np.uint64)  # first bits of ``high``, and in the last ones the row's place here
+        # First bits of ``high``, and in the last ones the row's place here: sorted in a fifth of the time that places take.
+        self._packed = np.empty(size, np.uint64)
         self._records = np.empty(size, _RECORD)
         self._at = np.empty(0 if whole else size, np.uint32)
         self._ends: list[int] = []
@@ -200,7 +201,7 @@ class _Table:
 
 
 def _fetched(packed: NDArray[np.uint64], records: NDArray[np.void], places: np.uint64) -> Members:
-    """Make members of rows whose places stand in the last bits (``places``) of sorted numbers, a fifth of a sort's time."""
+    """Make members of rows: their fingerprints' first bits, sorted, with the place of each row's record in the last (``places``)."""
     rows = len(packed)
     place = _in_order(packed, records, places)
     columns: dict[str, Any] = {name: np.empty(rows, _RECORD[name]) for name in ("low", "mask", "sent", "rows", "held")}

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.pool import NullPool
 
+from connector.databases import patience
 from connector.errors import ConfigError, SourceError, did_you_mean
 from connector.profiles.cells import as_text
 
@@ -170,7 +171,8 @@ def _only(kind: type, cells: Sequence[Any]) -> list[Any]:
 def _engine(url: str, *, variable: str) -> sa.Engine:
     """Make an engine; SQLAlchemy's own message would print the URL."""
     try:
-        return sa.create_engine(url, poolclass=NullPool, hide_parameters=True)
+        parsed = sa.make_url(url)
+        return sa.create_engine(parsed, poolclass=NullPool, hide_parameters=True, connect_args=patience(parsed))
     except ModuleNotFoundError as exc:
         problem, hint = (
             f"needs the Python package {exc.name}",
