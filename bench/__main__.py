@@ -7,6 +7,7 @@ import json
 import time
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from bench import page
 from bench.measure import CASES, Plan, measure
@@ -35,7 +36,13 @@ def main() -> None:
         cases = QUICK if asked.cases == CASES else asked.cases
         plan = Plan(runs=1, most=1_000_000, cases=cases, flags=plan.flags, sizes=[1_000_000])
     began = time.monotonic()
-    found = measure(plan, partial(say, began))
+    found: dict[str, Any] = {}
+    try:
+        measure(plan, partial(say, began), found)
+    finally:
+        kept.with_name("results-so-far.json").write_text(
+            json.dumps(found, indent=1)
+        )  # half an hour's work, if it is cut off
     partial_run = set(asked.cases) != set(CASES) or asked.most != page.FULL
     if asked.quick or (partial_run and asked.to == page.DOCS):
         print(page.page(found))

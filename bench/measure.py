@@ -44,28 +44,26 @@ class Plan:
         self.sizes = self.sizes or sorted({*(size for size in SIZES if size < self.most), self.most})
 
 
-def measure(plan: Plan, say: Callable[[str], None]) -> dict[str, Any]:
-    """Measure everything that the plan names.
+def measure(plan: Plan, say: Callable[[str], None], found: dict[str, Any]) -> None:
+    """Measure everything that the plan names, into ``found``: what is there when it is cut off was measured.
 
     Raises:
         SystemExit: a run failed, or the sink received something else than a report says.
     """
     began = time.monotonic()
-    found: dict[str, Any] = {"machine": describe(), "most": plan.most, "runs": plan.runs, "flags": list(plan.flags)}
+    found |= {"machine": describe(), "most": plan.most, "runs": plan.runs, "flags": list(plan.flags), "exports": []}
     say("making profiles, once …")
     for rows in plan.sizes:
         profiles(rows)
     with sink() as target:
-        found["exports"] = list(_exports(plan, target, say))
+        _exports(plan, target, say, found["exports"])
         if "bound" in plan.cases:
             found["bound"] = bound(plan.most, target, say)
     found |= _alone(plan, say)
     found["minutes"] = round((time.monotonic() - began) / 60, 1)
-    return found
 
 
-def _exports(plan: Plan, target: Target, say: Callable[[str], None]) -> list[dict[str, Any]]:
-    done = []
+def _exports(plan: Plan, target: Target, say: Callable[[str], None], done: list[dict[str, Any]]) -> None:
     for keys in (keys for keys in KEYS if keys in plan.cases):
         for rows in plan.sizes:
             runs = plan.runs if rows in {plan.most, REPEATED} else 1
@@ -76,7 +74,6 @@ def _exports(plan: Plan, target: Target, say: Callable[[str], None]) -> list[dic
             done.append(_first("13 keys", rows, runs, target, plan, say, csv=True))
     if "again" in plan.cases:
         done += _again(plan, target, say)
-    return done
 
 
 def _first(

@@ -56,8 +56,10 @@ def middle(export: Found, name: str) -> float:
 
 
 def spread(export: Found, name: str, form: str = "{:.1f}") -> str:
-    """Median, and least and most where there are several runs."""
-    values = [run[name] for run in export["runs"]]
+    """Median, and least and most where there are several runs; a dash where it was not kept."""
+    values = [run[name] for run in export["runs"] if name in run]
+    if not values:
+        return "–"
     between = f" ({form.format(min(values))}–{form.format(max(values))})" if len(values) > 1 else ""
     return form.format(median(values)) + between
 
@@ -155,13 +157,14 @@ def _top(found: Found) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
     flags = f", {', '.join(machine['flags'])}" if machine.get("flags") else ""
     given = f" `connector export segment` was given `{' '.join(found['flags'])}`." if found["flags"] else ""
+    remark = f"\n\n**Of these figures:** {found['remark']}" if "remark" in found else ""
     return f"""# Performance
 
 Written by `make bench`, which makes the profiles (fixed seed), runs everything below (as installed: compiled once, not at every start) and writes this page; `make bench-quick` prints the short form in three minutes.
 
 Each export is a process of its own, `connector export segment … --json`, in mirror mode with its ledger, from a file to a [sink](sandbox.md) on the same machine that answers after {LATENCY_MS} ms. Seconds are wall time of the whole process, the start of Python and the access gate included. The sink counts rows and bytes by itself, and a run whose report says anything else is no result.{given} Several runs: median (least–most).
 
-**Machine:** {machine["cores"]} cores ({machine["system"]}{flags}), {machine["memory_gb"]} GB of memory, load before the start {machine["load"]}. **Versions:** {versions}.
+**Machine:** {machine["cores"]} cores ({machine["system"]}{flags}), {machine["memory_gb"]} GB of memory, load before the start {machine["load"]}. **Versions:** {versions}.{remark}
 
 ![Seconds and peak memory against millions of profiles]({PLOT})"""
 
