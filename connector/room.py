@@ -30,7 +30,7 @@ _SAMPLES, _SAMPLE_ROWS = 8, 512  # stretches of a frame that are looked at for t
 _WHOLE, _OF_KEY, _OF_PHONES = 260 * _MEGABYTE, 10 * _MEGABYTE, 40 * _MEGABYTE
 # Of all frames under way, for each row of one of them, and for each match key of it.
 _ROW, _CELL = 1_600, 500
-_MEMBER: Final = 30  # of the ledger, for each row
+_MEMBER: Final = 31  # of the ledger, for each row
 
 
 @dataclass(frozen=True, slots=True)

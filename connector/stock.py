@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from connector.profiles.mapping import Mapping
     from connector.profiles.segments import Segment
 
-WANTED = 12  # bytes of a candidate who is read again
+WANTED = 13  # bytes of a candidate who is read again
 MOST_WAITING = 100_000_000  # bytes of candidates that wait in memory, packed
 NOBODY = np.zeros(0, dtype=np.int64)
 WHO = ("EXTERN_ID", "EMAIL", "PHONE")
